@@ -1,0 +1,32 @@
+//! XMPP stanzas of file transfer: types, tokens, a bounded decoder, a writer, a stream framer.
+//!
+//! Nothing here does I/O and nothing here is a protocol: this crate turns octets into [`Stanza`]s
+//! and back, within [`Limits`].
+#![no_std]
+#![forbid(unsafe_code)]
+#![warn(clippy::indexing_slicing)]
+
+extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
+
+mod error;
+mod id;
+mod jid;
+mod limits;
+pub mod ns;
+mod payload;
+mod stanza;
+mod token;
+
+pub use error::{AppCondition, Condition, ErrorType, StanzaError};
+pub use id::{Id, IdTooLong, Sid};
+pub use jid::{InvalidJid, Jid};
+pub use limits::Limits;
+pub use payload::{
+    Bind, Bytestreams, BytestreamsContent, Carrier, Close, Data, DiscoInfo, DiscoItem, DiscoItems,
+    Fault, Field, FieldType, File, Form, FormType, Identity, Invalid, Mode, Open, Payload, Range,
+    Si, StreamHost,
+};
+pub use stanza::{Caps, Iq, IqBody, Message, Presence, PresenceType, Stanza};
+pub use token::{Token, TokenSink};
