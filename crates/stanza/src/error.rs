@@ -55,7 +55,6 @@ macro_rules! conditions {
         }
     };
 }
-pub(crate) use conditions;
 
 conditions! {
     /// The defined conditions (RFC 6120, 8.3.3).
