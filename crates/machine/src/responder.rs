@@ -8,7 +8,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use base64::Engine;
 use bytestreams_stanza::{
-    Caps, Condition, DiscoInfo, DiscoItems, Fault, Identity, Iq, IqBody, Payload, Stanza, ns,
+    Caps, Condition, DiscoInfo, Fault, Identity, Iq, IqBody, Payload, Stanza, ns,
 };
 use core::convert::Infallible;
 use sha1::{Digest, Sha1};
@@ -62,6 +62,10 @@ impl Responder {
         &self.info.features
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "whatever else there is has one answer"
+    )]
     fn answer(&self, iq: &Iq, payload: &Payload, is_get: bool) -> Iq {
         match payload {
             Payload::DiscoInfo(query) if is_get => match &query.node {
@@ -74,7 +78,7 @@ impl Responder {
                 _ => iq.error(Condition::ItemNotFound),
             },
             Payload::DiscoItems(query) if is_get => match &query.node {
-                None => iq.result(Some(Payload::DiscoItems(Box::new(DiscoItems::default())))),
+                None => iq.result(Some(Payload::DiscoItems(Box::default()))),
                 Some(_) => iq.error(Condition::ItemNotFound),
             },
             Payload::Ping if is_get => iq.result(None),
