@@ -1,0 +1,136 @@
+//! Other people's clients: slixmpp and QXmpp, each in a small program of `peers/`.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use crate::process::{Process, command};
+use crate::server::{Account, SECRET};
+
+/// What a peer's program is to do, its JSON lines being like those of our own binary.
+#[derive(Debug, Clone, Copy)]
+pub enum Task<'a> {
+    /// Take one file into this directory: slixmpp a bare in-band stream, QXmpp an offer by SI.
+    Receive(&'a Path),
+    /// Send this file to a full JID, in blocks of that size.
+    Send(&'a Path, &'a str, u16),
+    /// Ping a full JID every half second, until killed: slixmpp only.
+    Ping(&'a str),
+}
+
+impl Task<'_> {
+    fn args(self) -> Vec<String> {
+        let path = |path: &Path| path.to_str().expect("UTF-8").to_owned();
+        match self {
+            Self::Receive(dir) => vec!["receive".into(), path(dir)],
+            Self::Send(file, to, block_size) => {
+                vec!["send".into(), path(file), to.into(), block_size.to_string()]
+            }
+            Self::Ping(to) => vec!["ping".into(), to.into()],
+        }
+    }
+}
+
+/// Runs slixmpp with an account.
+pub fn slixmpp(account: &Account, task: Task<'_>) -> Process {
+    let mut python = command(python());
+    python
+        .arg(peers().join("slixmpp_peer.py"))
+        .args(account_args(account))
+        .args(task.args())
+        .env("PYTHONUNBUFFERED", "1");
+    if let Some(authority) = &account.authority {
+        python.env("PEER_AUTHORITY", authority);
+    }
+    Process::start("slixmpp", &mut python)
+}
+
+/// Runs QXmpp with an account, in band only.
+pub fn qxmpp(account: &Account, task: Task<'_>) -> Process {
+    assert!(
+        account.authority.is_none(),
+        "the QXmpp peer speaks plaintext only"
+    );
+    Process::start(
+        "qxmpp",
+        command(qxmpp_program())
+            .args(account_args(account))
+            .args(task.args()),
+    )
+}
+
+fn account_args(account: &Account) -> [String; 4] {
+    [
+        account.jid.clone(),
+        SECRET.to_owned(),
+        account.address.ip().to_string(),
+        account.address.port().to_string(),
+    ]
+}
+
+fn peers() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("peers")
+}
+
+fn python() -> &'static Path {
+    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
+    PYTHON.get_or_init(|| {
+        let python = crate::require(
+            "python3",
+            &["/usr/bin/python3"],
+            "apt-get install python3 python3-pip",
+        );
+        let version =
+            run(Command::new(&python).args(["-c", "import slixmpp; print(slixmpp.__version__)"]));
+        let Some(version) = version else {
+            panic!("slixmpp is missing: pip install slixmpp==1.17.0")
+        };
+        let mut parts = version
+            .trim()
+            .split('.')
+            .map(|part| part.parse::<u32>().unwrap_or(0));
+        assert!(
+            (parts.next(), parts.next()) >= (Some(1), Some(17)),
+            "slixmpp {version} is too old: pip install slixmpp==1.17.0"
+        );
+        python
+    })
+}
+
+fn qxmpp_program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let advice = "apt-get install libqxmpp-dev qtbase5-dev cmake g++ pkg-config";
+        let cmake = crate::require("cmake", &["/usr/bin/cmake"], advice);
+        let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers/qxmpp");
+        let configured = Command::new(&cmake)
+            .arg("-S")
+            .arg(peers().join("qxmpp"))
+            .arg("-B")
+            .arg(&build)
+            .output();
+        demand(configured, advice);
+        let built = Command::new(&cmake).arg("--build").arg(&build).output();
+        demand(built, advice);
+        build.join("qxmpp-peer")
+    })
+}
+
+fn demand(output: std::io::Result<Output>, advice: &str) {
+    let output = output.expect("cmake runs");
+    let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+    assert!(
+        output.status.success(),
+        "the QXmpp peer does not build; it needs: {advice}\n{}{}",
+        text(&output.stdout),
+        text(&output.stderr)
+    );
+}
+
+fn run(command: &mut Command) -> Option<String> {
+    let output = command.output().ok()?;
+    output
+        .status
+        .success()
+        .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}

@@ -1,0 +1,100 @@
+//! The servers, the peers and the delay proxy themselves, without our binary: what the other tests stand upon.
+
+use std::path::Path;
+use std::time::Duration;
+
+use bytestreams_interop::files::{assert_identical, random_file};
+use bytestreams_interop::peers::{Task, qxmpp, slixmpp};
+use bytestreams_interop::{DelayProxy, EJABBERD, PROSODY, Process, RawClient, Setup};
+use tempfile::TempDir;
+
+const LOGIN: Duration = Duration::from_secs(30);
+const TRANSFER: Duration = Duration::from_secs(60);
+
+fn received(receiver: &mut Process, sender: &mut Process, sent: &Path) {
+    sender.event("done", TRANSFER);
+    let done = receiver.event("done", TRANSFER);
+    let path = done["path"].as_str().expect("a path");
+    assert_identical(sent, Path::new(path));
+}
+
+fn slixmpp_to_slixmpp(setup: Setup) {
+    let server = setup.start();
+    let dir = TempDir::new().expect("a temporary directory");
+    let into = TempDir::new().expect("a temporary directory");
+    let file = random_file(dir.path(), "file", 256 * 1024, 1);
+    let mut receiver = slixmpp(&server.account("juliet"), Task::Receive(into.path()));
+    let to = receiver.event("online", LOGIN)["jid"]
+        .as_str()
+        .expect("a JID")
+        .to_owned();
+    let proxy = DelayProxy::start(server.clients, Duration::ZERO);
+    let plain = server.authority.is_none();
+    let romeo = server.account("romeo");
+    let romeo = if plain {
+        romeo.through(proxy.address())
+    } else {
+        romeo
+    };
+    let mut sender = slixmpp(&romeo, Task::Send(&file, &to, 4096));
+    received(&mut receiver, &mut sender, &file);
+    if plain {
+        let flow = proxy.flow().expect("blocks went by");
+        assert_eq!(flow.octets, 256 * 1024);
+        println!(
+            "slixmpp to slixmpp through {setup:?}: {:.2} MB/s",
+            flow.rate() / 1e6
+        );
+    }
+}
+
+#[test]
+fn slixmpp_sends_to_slixmpp_through_prosody() {
+    slixmpp_to_slixmpp(PROSODY);
+}
+
+#[test]
+fn slixmpp_sends_to_slixmpp_through_prosody_with_tls() {
+    slixmpp_to_slixmpp(PROSODY.tls());
+}
+
+#[test]
+fn slixmpp_sends_to_slixmpp_through_ejabberd() {
+    slixmpp_to_slixmpp(EJABBERD);
+}
+
+#[test]
+fn slixmpp_sends_to_slixmpp_through_ejabberd_with_tls() {
+    slixmpp_to_slixmpp(EJABBERD.tls());
+}
+
+#[test]
+fn qxmpp_sends_to_qxmpp_through_prosody() {
+    let server = PROSODY.start();
+    let dir = TempDir::new().expect("a temporary directory");
+    let into = TempDir::new().expect("a temporary directory");
+    let file = random_file(dir.path(), "file", 256 * 1024, 2);
+    let mut receiver = qxmpp(&server.account("juliet"), Task::Receive(into.path()));
+    let to = receiver.event("online", LOGIN)["jid"]
+        .as_str()
+        .expect("a JID")
+        .to_owned();
+    let mut sender = qxmpp(&server.account("romeo"), Task::Send(&file, &to, 4096));
+    received(&mut receiver, &mut sender, &file);
+    sender.exits(0, LOGIN);
+    receiver.exits(0, LOGIN);
+}
+
+#[test]
+fn a_raw_client_exchanges_stanzas_through_both_servers() {
+    for setup in [PROSODY, EJABBERD] {
+        let server = setup.start();
+        let mut romeo = RawClient::login(&server.account("romeo"), "orchard");
+        let mut juliet = RawClient::login(&server.account("juliet"), "balcony");
+        let id = romeo.post("get", &juliet.jid, "<ping xmlns='urn:xmpp:ping'/>");
+        let ping = juliet.recv_where("the ping", |stanza| stanza.has("urn:xmpp:ping"));
+        assert_eq!(ping.attr("from"), Some(romeo.jid.as_str()));
+        juliet.result(&ping, "");
+        assert!(romeo.answer(&id).is_iq("result"));
+    }
+}
