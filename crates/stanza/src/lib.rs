@@ -10,19 +10,23 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+mod base64;
 mod error;
 mod id;
 mod jid;
 mod limits;
 pub mod ns;
+mod outbuf;
 mod payload;
 mod stanza;
 mod token;
 
+pub use base64::{Base64, Base64Error};
 pub use error::{AppCondition, Condition, ErrorType, StanzaError};
 pub use id::{Id, IdTooLong, Sid};
 pub use jid::{InvalidJid, Jid};
 pub use limits::Limits;
+pub use outbuf::OutBuf;
 pub use payload::{
     Bind, Bytestreams, BytestreamsContent, Carrier, Close, Data, DiscoInfo, DiscoItem, DiscoItems,
     Fault, Field, FieldType, File, Form, FormType, Identity, Invalid, Mode, Open, Payload, Range,
