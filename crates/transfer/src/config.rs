@@ -1,0 +1,118 @@
+//! What can be chosen.
+
+use bytestreams_si::{Method, Methods};
+use bytestreams_stanza::{Carrier, Jid};
+use core::num::NonZeroU16;
+
+/// A transfer of one link; never used again for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TransferId(pub u64);
+
+/// Choices for all transfers of a link.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Config {
+    /// The methods that are enabled, preferred ones first.
+    pub methods: Methods,
+    /// Whether streams that nobody announced (a bare `<open/>`) are told to the application;
+    /// otherwise they are refused with not-acceptable. Off by default.
+    pub allow_unannounced: bool,
+    /// Whom to ping when the link has been silent for 60 s.
+    pub keepalive: Keepalive,
+    /// Bounds on what peers can make us hold.
+    pub bounds: Bounds,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            methods: Methods::from_slice(&[Method::Ibb]),
+            allow_unannounced: false,
+            keepalive: Keepalive::default(),
+            bounds: Bounds::default(),
+        }
+    }
+}
+
+/// Whom to ping when the link is silent (XEP-0199).
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum Keepalive {
+    /// Nobody: something else watches over the link.
+    Off,
+    /// A ping without `to`: the server of a client-to-server link, the peer of a serverless one.
+    #[default]
+    Link,
+    /// This address: a component asks its server's domain, since its stanzas must have a `to`.
+    To(Jid),
+}
+
+/// Bounds on what peers can make us hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Bounds {
+    /// Transfers that the accounts of one bare JID have going towards us.
+    pub transfers_a_peer: usize,
+    /// Transfers in all, ours included.
+    pub transfers: usize,
+    /// Offers of one bare JID that nobody has answered yet.
+    pub open_offers_a_peer: usize,
+    /// Octets received in band and not yet stored, over all transfers: beyond it
+    /// [`crate::Transfers::wants_input`] is false.
+    pub buffered: usize,
+    /// Peers whose features are remembered.
+    pub peers: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            transfers_a_peer: 16,
+            transfers: 1024,
+            open_offers_a_peer: 8,
+            buffered: 8 * 1024 * 1024,
+            peers: 256,
+        }
+    }
+}
+
+/// Choices for one transfer that we start.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Options {
+    /// The methods to offer, in this order; those that the link's [`Config`] has, when empty.
+    /// Methods not enabled there are left out.
+    pub methods: Methods,
+    /// The `block-size` in band, at least 256. Without one: 65535 towards a peer that says it
+    /// handles blocks in order, 4096 towards others.
+    pub block_size: Option<NonZeroU16>,
+    /// What carries the blocks in band.
+    pub carrier: Carrier,
+    /// How many blocks to have in flight in band.
+    pub window: Window,
+    /// Whether the application can begin again after [`crate::Event::FellBack`]. Without it, a
+    /// stream that broke after octets moved has failed.
+    pub restart: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            methods: Methods::new(),
+            block_size: None,
+            carrier: Carrier::Iq,
+            window: Window::Auto,
+            restart: true,
+        }
+    }
+}
+
+/// How many blocks to have in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Window {
+    /// As many as the path takes without delay, towards a peer that says that it handles blocks in
+    /// order (the feature `urn:x-bytestreams:ibb-pipeline:1`); one towards others.
+    #[default]
+    Auto,
+    /// This many, whoever the peer is.
+    Blocks(NonZeroU16),
+}
