@@ -1,0 +1,37 @@
+//! Files on disk: what is received, what is sent.
+//!
+//! [`Store`] is a directory that receives. [`Store::begin`] makes or finds the partial file of one
+//! transfer; the octets go into [`Partial::write`]; [`Partial::finish`] syncs, checks and puts the
+//! file in place, without ever overwriting. A partial that is dropped unfinished is kept when the
+//! transfer may be resumed, and removed otherwise. [`Source`] is a file that is sent.
+//!
+//! Everything here blocks and knows neither a protocol nor a runtime.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use bytestreams_tokio::file::{Incoming, Keep, Store};
+//!
+//! let dir = tempfile::tempdir()?;
+//! let store = Store::open(dir.path())?;
+//! let incoming = Incoming { from: "romeo@montague.example", name: "photo.jpg", size: Some(5), ..Incoming::default() };
+//! let mut partial = store.begin(&incoming, Keep::default())?;
+//! partial.write(b"hello")?;
+//! let stored = partial.finish()?;
+//! assert_eq!(stored.path, dir.path().join("photo.jpg"));
+//! # Ok(())
+//! # }
+//! ```
+
+mod date;
+mod error;
+mod hashes;
+mod partial;
+mod source;
+mod store;
+
+pub use date::{format_date, parse_date};
+pub use error::{SourceError, StoreError};
+pub use hashes::hex;
+pub use partial::{Partial, Stored};
+pub use source::{Reading, Source};
+pub use store::{Incoming, Keep, Store};

@@ -1,0 +1,279 @@
+//! A file that is being received.
+
+use super::StoreError;
+use super::hashes::{Hashes, PIECE};
+use super::store::{Incoming, NAMES, Store};
+use std::fs::{self, File};
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+use tempfile::TempPath;
+
+/// A file that is in place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Where.
+    pub path: PathBuf,
+    /// Its size in octets.
+    pub size: u64,
+    /// Its SHA-256, if [`super::Keep::sha256`] asked for it.
+    pub sha256: Option<[u8; 32]>,
+}
+
+/// A file that is being received, under a name of its own and locked.
+///
+/// Dropped unfinished it is kept when the transfer may be resumed and has octets, and removed
+/// otherwise.
+#[derive(Debug)]
+pub struct Partial {
+    store: Store,
+    /// Taken only by the last step of `finish`.
+    path: PathBuf,
+    file: File,
+    name: String,
+    declared: Option<u64>,
+    md5: Option<[u8; 16]>,
+    modified: Option<SystemTime>,
+    hashes: Hashes,
+    buffer: Vec<u8>,
+    offset: u64,
+    /// Octets so far, those in the buffer among them.
+    length: u64,
+    fate: Fate,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Remove,
+    Keep,
+    /// In place under its final name.
+    Done,
+}
+
+impl Partial {
+    pub(super) fn new(
+        store: &Store,
+        file: File,
+        path: PathBuf,
+        incoming: &Incoming<'_>,
+        hashes: Hashes,
+        offset: u64,
+        keep: bool,
+    ) -> Self {
+        Self {
+            store: store.clone(),
+            path,
+            file,
+            name: incoming.name.to_owned(),
+            declared: incoming.size,
+            md5: incoming.md5,
+            modified: incoming.modified,
+            hashes,
+            buffer: Vec::new(),
+            offset,
+            length: offset,
+            fate: if keep { Fate::Keep } else { Fate::Remove },
+        }
+    }
+
+    /// How many octets an earlier attempt left: the transfer goes on from here.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// How many octets of the file there are, the earlier ones among them.
+    pub fn len(&self) -> u64 {
+        self.length
+    }
+
+    /// Says whether there is no octet of the file yet.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// The partial file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Throws away what there is: the transfer starts from 0, as when the peer refuses the range.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn restart(&mut self) -> Result<(), StoreError> {
+        self.buffer.clear();
+        self.file
+            .set_len(0)
+            .and_then(|()| self.file.seek(SeekFrom::Start(0)))
+            .map_err(|e| StoreError::io("empty", &self.path, e))?;
+        self.hashes = Hashes::new(self.md5.is_some(), self.hashes.sha256());
+        self.offset = 0;
+        self.length = 0;
+        Ok(())
+    }
+
+    /// Appends octets. They reach the file in pieces of 256 KiB, the rest at
+    /// [`Partial::flush`] or [`Partial::finish`].
+    ///
+    /// # Errors
+    /// More octets than were declared: then all of it is given up, since a peer that ignores the
+    /// range sends the file's beginning again. A full disk and others of the file system.
+    pub fn write(&mut self, octets: &[u8]) -> Result<(), StoreError> {
+        let length = self.length + octets.len() as u64;
+        if let Some(declared) = self.declared.filter(|&declared| length > declared) {
+            self.fate = Fate::Remove;
+            return Err(StoreError::TooLong { declared });
+        }
+        self.hashes.update(octets);
+        self.length = length;
+        if self.buffer.is_empty() && octets.len() >= PIECE {
+            return self.append(octets);
+        }
+        if self.buffer.capacity() == 0 {
+            self.buffer.reserve_exact(PIECE);
+        }
+        let room = PIECE - self.buffer.len();
+        let (now, later) = octets.split_at(octets.len().min(room));
+        self.buffer.extend_from_slice(now);
+        if self.buffer.len() == PIECE {
+            self.flush()?;
+        }
+        if later.len() >= PIECE {
+            return self.append(later);
+        }
+        self.buffer.extend_from_slice(later);
+        Ok(())
+    }
+
+    /// Hands what is buffered to the operating system.
+    ///
+    /// # Errors
+    /// A full disk and others of the file system.
+    pub fn flush(&mut self) -> Result<(), StoreError> {
+        let buffer = core::mem::take(&mut self.buffer);
+        let result = self.append(&buffer);
+        self.buffer = buffer;
+        self.buffer.clear();
+        result
+    }
+
+    /// Syncs and checks the file, and puts it in place: under its name, or `name (1).ext` and so
+    /// on where there is such a file already.
+    ///
+    /// # Errors
+    /// Another size than declared, another hash (then what there is gets removed, so that the next
+    /// attempt starts from 0), and those of the file system. Nothing is left under the final name.
+    pub fn finish(mut self) -> Result<Stored, StoreError> {
+        self.flush()?;
+        if let Some(declared) = self.declared.filter(|&declared| declared != self.length) {
+            return Err(StoreError::TooShort {
+                declared,
+                got: self.length,
+            });
+        }
+        let (md5, sha256) = core::mem::take(&mut self.hashes).finish();
+        if self.md5.is_some() && md5 != self.md5 {
+            self.fate = Fate::Remove;
+            return Err(StoreError::Hash);
+        }
+        self.file
+            .set_permissions(self.store.permissions())
+            .map_err(|e| StoreError::io("set the mode of", &self.path, e))?;
+        if let Some(at) = self.modified {
+            // Not every file system takes every date, and the file is whole without it.
+            let _ = self.file.set_modified(at);
+        }
+        self.file
+            .sync_all()
+            .map_err(|e| StoreError::io("sync", &self.path, e))?;
+        let path = self.put_in_place()?;
+        Ok(Stored {
+            path,
+            size: self.length,
+            sha256,
+        })
+    }
+
+    /// Ends an unfinished transfer: syncs what there is if it is to be kept, and removes it
+    /// otherwise. Answers how many octets are kept.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn stop(mut self) -> Result<u64, StoreError> {
+        if self.fate != Fate::Keep {
+            return Ok(0);
+        }
+        self.flush()?;
+        self.file
+            .sync_all()
+            .map_err(|e| StoreError::io("sync", &self.path, e))?;
+        Ok(self.length)
+    }
+
+    /// Removes the file.
+    pub fn discard(mut self) {
+        self.fate = Fate::Remove;
+    }
+
+    fn append(&mut self, octets: &[u8]) -> Result<(), StoreError> {
+        self.file
+            .write_all(octets)
+            .map_err(|e| StoreError::io("write", &self.path, e))
+    }
+
+    fn put_in_place(&mut self) -> Result<PathBuf, StoreError> {
+        let failed = |e| StoreError::io("create", &self.store.dir().join(&self.name), e);
+        let mut partial = TempPath::try_from_path(&self.path).map_err(failed)?;
+        for n in 0..NAMES {
+            let path = self.store.dir().join(numbered(&self.name, n));
+            match partial.persist_noclobber(&path) {
+                Ok(()) => {
+                    self.fate = Fate::Done;
+                    sync_dir(self.store.dir());
+                    return Ok(path);
+                }
+                Err(e) if e.error.kind() == std::io::ErrorKind::AlreadyExists => partial = e.path,
+                Err(e) => {
+                    // Its drop would remove the file: that is decided below.
+                    let _ = e.path.keep();
+                    return Err(failed(e.error));
+                }
+            }
+        }
+        let _ = partial.keep();
+        Err(failed(std::io::ErrorKind::AlreadyExists.into()))
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        let keep = match self.fate {
+            Fate::Done => return,
+            Fate::Keep => self.flush().is_ok() && self.length > 0,
+            Fate::Remove => false,
+        };
+        if !keep {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// `photo.jpg`, `photo (1).jpg`, …
+fn numbered(name: &str, n: u32) -> String {
+    if n == 0 {
+        return name.to_owned();
+    }
+    match name.rsplit_once('.') {
+        Some((stem, extension)) if !stem.is_empty() => format!("{stem} ({n}).{extension}"),
+        _ => format!("{name} ({n})"),
+    }
+}
+
+#[cfg(unix)]
+fn sync_dir(dir: &Path) {
+    // Where a directory cannot be synced, the rename is as durable as it gets.
+    let _ = File::open(dir).and_then(|dir| dir.sync_all());
+}
+
+#[cfg(not(unix))]
+fn sync_dir(_dir: &Path) {}
