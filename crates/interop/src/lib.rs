@@ -6,6 +6,7 @@
 
 pub mod cli;
 pub mod delay;
+pub mod exchange;
 pub mod files;
 pub mod peers;
 pub mod process;
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 pub use cli::Cli;
 pub use delay::DelayProxy;
+pub use exchange::{LOGIN, Scratch, TRANSFER};
 pub use process::Process;
 pub use raw::RawClient;
 pub use server::{Account, EJABBERD, PROSODY, Server, Setup};

@@ -75,18 +75,33 @@ impl Process {
         self.event_where(name, within, |_| true)
     }
 
-    /// Waits for a JSON line whose `event` is `name` and of which `wanted` holds.
+    /// Waits for a JSON line whose `event` is `name` and of which `wanted` holds; a `failed` before it ends the test.
     pub fn event_where(
         &mut self,
         name: &str,
         within: Duration,
         wanted: impl Fn(&Value) -> bool,
     ) -> Value {
+        self.find(name, within, name == "failed", wanted)
+    }
+
+    /// Waits for a JSON line whose `event` is `name`, whatever failed before.
+    pub fn event_in_spite_of_failures(&mut self, name: &str, within: Duration) -> Value {
+        self.find(name, within, true, |_| true)
+    }
+
+    fn find(
+        &mut self,
+        name: &str,
+        within: Duration,
+        failures: bool,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Value {
         let deadline = Instant::now() + within;
         loop {
             match self.next_event(deadline) {
                 Ok(event) if event["event"] == name && wanted(&event) => return event,
-                Ok(event) if event["event"] == "failed" && name != "failed" => {
+                Ok(event) if event["event"] == "failed" && !failures => {
                     self.give_up(&format!("waiting for {name:?}: {event}"))
                 }
                 Ok(_) => {}

@@ -1,0 +1,187 @@
+//! `kill -9` of either end in the middle, then `--resume`: only the rest travels.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use bytestreams_interop::exchange::{listening, number, online};
+use bytestreams_interop::files::{hidden, visible};
+use bytestreams_interop::{
+    Cli, DelayProxy, EJABBERD, LOGIN, PROSODY, Process, Scratch, Setup, TRANSFER,
+};
+
+const SIZE: u64 = 700_001;
+const ENOUGH: u64 = 100_000;
+/// Makes the first leg last some seconds, whatever the machine.
+const SLOWLY: &str = "--block-size 4096 --window 1";
+const DELAY: Duration = Duration::from_millis(25);
+
+/// Watches that the final name never shows a file that is not whole.
+struct Watch {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Option<u64>>>,
+}
+
+impl Watch {
+    fn over(path: PathBuf) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = thread::spawn(move || {
+            while !stopped.load(Ordering::SeqCst) {
+                if let Some(short) = path
+                    .metadata()
+                    .ok()
+                    .map(|file| file.len())
+                    .filter(|&octets| octets != SIZE)
+                {
+                    return Some(short);
+                }
+                thread::sleep(Duration::from_millis(1));
+            }
+            None
+        });
+        Self {
+            stop,
+            thread: Some(thread),
+        }
+    }
+
+    fn assert_never_short(mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        let short = self
+            .thread
+            .take()
+            .expect("joined once")
+            .join()
+            .expect("no panic");
+        assert_eq!(short, None, "a short file had the final name");
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Victim {
+    Receiver,
+    Sender,
+}
+
+fn begun(receiver: &mut Process, sender: &mut Process) {
+    receiver.event_where("progress", TRANSFER, |event| {
+        number(event, "done") >= ENOUGH
+    });
+    assert!(!sender.ended(), "too fast to be killed in the middle");
+}
+
+/// Demands that the rest, and nothing but the rest, went by.
+fn resumed(sender: &mut Process, proxy: &DelayProxy) {
+    let offset = number(&sender.event("accepted", TRANSFER), "offset");
+    assert!((ENOUGH..SIZE).contains(&offset), "resumed at {offset}");
+    sender.event("done", TRANSFER);
+    sender.exits(0, LOGIN);
+    assert_eq!(
+        proxy.flow().expect("blocks went by").sent,
+        SIZE - offset,
+        "octets that travelled again"
+    );
+}
+
+fn partial_only(inbox: &Path) {
+    assert_eq!(visible(inbox), Vec::<String>::new());
+    assert_eq!(
+        hidden(inbox).len(),
+        1,
+        "one partial file: {:?}",
+        hidden(inbox)
+    );
+}
+
+fn through_a_server(setup: Setup, victim: Victim) {
+    let server = setup.start();
+    let (romeo, juliet) = (server.account("romeo"), server.account("juliet"));
+    let scratch = Scratch::default();
+    let file = scratch.file("film.mkv", SIZE);
+    let watch = Watch::over(scratch.inbox().join("film.mkv"));
+    let receive = || {
+        online(
+            Cli::receive(scratch.inbox())
+                .account(&juliet)
+                .args("--resume --method ibb"),
+        )
+    };
+    let (mut receiver, to) = receive();
+    let slow = DelayProxy::start(server.clients, DELAY);
+    let send = |to: &str, proxy: &DelayProxy| {
+        Cli::send(&file, to)
+            .account(&romeo.through(proxy.address()))
+            .args("--resume --method ibb")
+    };
+    let mut sender = send(&to, &slow).args(SLOWLY).start();
+    begun(&mut receiver, &mut sender);
+    let (mut receiver, to) = if victim == Victim::Receiver {
+        receiver.kill();
+        sender.exits(1, TRANSFER);
+        partial_only(scratch.inbox());
+        receive()
+    } else {
+        sender.kill();
+        partial_only(scratch.inbox());
+        (receiver, to)
+    };
+    let fast = DelayProxy::start(server.clients, Duration::ZERO);
+    resumed(&mut send(&to, &fast).start(), &fast);
+    // A receiver that outlived its sender has reported that failure by now, or will.
+    receiver.event_in_spite_of_failures("done", TRANSFER);
+    scratch.assert_arrived(&file);
+    watch.assert_never_short();
+}
+
+#[test]
+fn a_killed_receiver_resumes_through_prosody() {
+    through_a_server(PROSODY, Victim::Receiver);
+}
+
+#[test]
+fn a_killed_sender_resumes_through_prosody() {
+    through_a_server(PROSODY, Victim::Sender);
+}
+
+#[test]
+fn a_killed_receiver_resumes_through_ejabberd() {
+    through_a_server(EJABBERD, Victim::Receiver);
+}
+
+#[test]
+fn a_killed_sender_resumes_through_ejabberd() {
+    through_a_server(EJABBERD, Victim::Sender);
+}
+
+#[test]
+fn a_killed_receiver_resumes_without_a_server() {
+    let scratch = Scratch::default();
+    let file = scratch.file("film.mkv", SIZE);
+    let watch = Watch::over(scratch.inbox().join("film.mkv"));
+    let receive = || listening(Cli::receive(scratch.inbox()).args("--resume"));
+    let send = |proxy: &DelayProxy| {
+        Cli::send(&file, proxy.address().to_string()).args("--resume --method ibb")
+    };
+    let (mut receiver, to) = receive();
+    let slow = DelayProxy::start(to.parse().expect("an address"), DELAY);
+    let mut sender = send(&slow).args(SLOWLY).start();
+    begun(&mut receiver, &mut sender);
+    receiver.kill();
+    sender.exits(1, TRANSFER);
+    partial_only(scratch.inbox());
+    let (mut receiver, to) = receive();
+    let fast = DelayProxy::start(to.parse().expect("an address"), Duration::ZERO);
+    resumed(&mut send(&fast).start(), &fast);
+    receiver.event("done", TRANSFER);
+    scratch.assert_arrived(&file);
+    watch.assert_never_short();
+}
