@@ -80,6 +80,25 @@ impl Cli {
         }
     }
 
+    /// Runs it by another program, which is given the arguments and behind them the command line so far.
+    pub fn under(self, program: &str, args: &[&str]) -> Self {
+        let mut outer = command(program);
+        outer
+            .args(args)
+            .args([self.command.get_program()])
+            .args(self.command.get_args());
+        for (name, value) in self.command.get_envs() {
+            match value {
+                Some(value) => outer.env(name, value),
+                None => outer.env_remove(name),
+            };
+        }
+        Self {
+            command: outer,
+            ..self
+        }
+    }
+
     /// Runs it.
     pub fn start(mut self) -> Process {
         Process::start(&self.name, &mut self.command)
