@@ -167,6 +167,13 @@ impl Process {
         }
     }
 
+    /// Sends the process what Ctrl-C sends.
+    pub fn interrupt(&mut self) {
+        let id = self.child.id().to_string();
+        let told = Command::new("kill").args(["-INT", &id]).status();
+        assert!(told.is_ok_and(|status| status.success()), "kill -INT {id}");
+    }
+
     /// Gives what the process has written so far, both streams.
     pub fn log(&self) -> String {
         self.log.lock().expect("no panic under the lock").clone()

@@ -139,7 +139,7 @@ impl RawClient {
         }
     }
 
-    /// Waits for a stanza of which `wanted` holds; answers pings and disco on the way with an empty result.
+    /// Waits for a stanza of which `wanted` holds; on the way answers disco, pings and closes.
     pub fn recv_where(&mut self, what: &str, mut wanted: impl FnMut(&Stanza) -> bool) -> Stanza {
         let deadline = Instant::now() + ANSWER;
         loop {
@@ -150,7 +150,9 @@ impl RawClient {
             if wanted(&stanza) {
                 return stanza;
             }
-            if stanza.is_iq("get") {
+            if stanza.is_iq("set") && stanza.has("<close") {
+                self.result(&stanza, "");
+            } else if stanza.is_iq("get") {
                 self.result(&stanza, &unsupported(&stanza));
             }
         }

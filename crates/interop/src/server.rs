@@ -1,5 +1,6 @@
 //! Throw-away Prosody and ejabberd on loopback.
 
+use std::fmt;
 use std::fs;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -25,6 +26,7 @@ const START: Duration = Duration::from_secs(40);
 pub struct Setup {
     kind: Kind,
     tls: bool,
+    misnamed: bool,
     limited: bool,
 }
 
@@ -38,19 +40,37 @@ enum Kind {
 pub const PROSODY: Setup = Setup {
     kind: Kind::Prosody,
     tls: false,
+    misnamed: false,
     limited: false,
 };
 /// ejabberd without TLS and without limits.
 pub const EJABBERD: Setup = Setup {
     kind: Kind::Ejabberd,
     tls: false,
+    misnamed: false,
     limited: false,
 };
+
+impl fmt::Display for Setup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let security = if self.tls { "over TLS" } else { "in clear" };
+        write!(f, "{:?} {security}", self.kind)
+    }
+}
 
 impl Setup {
     /// Demands STARTTLS, with a certificate by an authority of the test's own.
     pub const fn tls(self) -> Self {
         Self { tls: true, ..self }
+    }
+
+    /// Gives the server a certificate by the trusted authority, but for another name.
+    pub const fn misnamed(self) -> Self {
+        Self {
+            tls: true,
+            misnamed: true,
+            ..self
+        }
     }
 
     /// Turns on the 10 kb/s that Debian's Prosody grants a client.
@@ -133,7 +153,16 @@ impl Server {
             Kind::Prosody => "prosody.local",
             Kind::Ejabberd => "ejabberd.local",
         };
-        let certificates = setup.tls.then(|| Certificates::make(dir.path(), domain));
+        let certificates = setup.tls.then(|| {
+            Certificates::make(
+                dir.path(),
+                if setup.misnamed {
+                    "elsewhere.local"
+                } else {
+                    domain
+                },
+            )
+        });
         let process = match setup.kind {
             Kind::Prosody => start_prosody(dir.path(), &ports, setup, certificates.as_ref()),
             Kind::Ejabberd => start_ejabberd(dir.path(), &ports, certificates.as_ref()),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytestreams_interop::files::{assert_identical, random_file};
 use bytestreams_interop::peers::{Task, qxmpp, slixmpp};
+use bytestreams_interop::xml::Stanza;
 use bytestreams_interop::{DelayProxy, EJABBERD, PROSODY, Process, RawClient, Setup};
 use tempfile::TempDir;
 
@@ -42,7 +43,7 @@ fn slixmpp_to_slixmpp(setup: Setup) {
         let flow = proxy.flow().expect("blocks went by");
         assert_eq!(flow.octets, 256 * 1024);
         println!(
-            "slixmpp to slixmpp through {setup:?}: {:.2} MB/s",
+            "slixmpp to slixmpp through {setup}: {:.2} MB/s",
             flow.rate() / 1e6
         );
     }
@@ -97,4 +98,35 @@ fn a_raw_client_exchanges_stanzas_through_both_servers() {
         juliet.result(&ping, "");
         assert!(romeo.answer(&id).is_iq("result"));
     }
+}
+
+#[test]
+fn romeo_and_juliet_are_subscribed_to_each_other_on_prosody() {
+    let server = PROSODY.start();
+    let mut romeo = RawClient::login(&server.account("romeo"), "orchard");
+    romeo.send("<presence/>");
+    let mut juliet = RawClient::login(&server.account("juliet"), "balcony");
+    juliet.send("<presence/>");
+    let is_from =
+        |from: &str, stanza: &Stanza| stanza.has("<presence") && stanza.attr("from") == Some(from);
+    let (one, other) = (romeo.jid.clone(), juliet.jid.clone());
+    juliet.recv_where("romeo's presence", |stanza| is_from(&one, stanza));
+    romeo.recv_where("juliet's presence", |stanza| is_from(&other, stanza));
+}
+
+#[test]
+fn pings_of_slixmpp_go_on_until_it_is_killed() {
+    let server = PROSODY.limited().start();
+    let into = TempDir::new().expect("a temporary directory");
+    let mut receiver = slixmpp(&server.account("juliet"), Task::Receive(into.path()));
+    let jid = receiver.event("online", LOGIN)["jid"]
+        .as_str()
+        .expect("a JID")
+        .to_owned();
+    let mut pinger = slixmpp(&server.account("mallory"), Task::Ping(&jid));
+    for _ in 0..3 {
+        let pong = pinger.event("pong", LOGIN);
+        assert!(pong["seconds"].as_f64().expect("seconds") < 3.0);
+    }
+    assert!(!pinger.ended());
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytestreams_interop::exchange::{listening, number, text};
-use bytestreams_interop::files::visible;
-use bytestreams_interop::{Cli, LOGIN, Scratch, full};
+use bytestreams_interop::files::{hidden, visible};
+use bytestreams_interop::{Cli, DelayProxy, LOGIN, Scratch, full};
 
 fn crosses(size: u64, within: Duration) {
     let scratch = Scratch::default();
@@ -96,4 +96,45 @@ fn nobody_listening_exits_with_4() {
         .and_then(|socket| socket.local_addr())
         .expect("a port");
     Cli::send(&file, free.to_string()).start().exits(4, LOGIN);
+}
+
+/// Interrupts one end in the middle and gives the directory with what it left.
+fn interrupted(sender_first: bool) -> Scratch {
+    let scratch = Scratch::default();
+    let file = scratch.file("file.bin", 700_000);
+    let (mut receiver, to) = listening(Cli::receive(scratch.inbox()).args("--once"));
+    let slow = DelayProxy::start(to.parse().expect("an address"), Duration::from_millis(25));
+    let slowly = "--method ibb --block-size 4096 --window 1";
+    let mut sender = Cli::send(&file, slow.address().to_string())
+        .args(slowly)
+        .start();
+    receiver.event_where("progress", LOGIN, |event| number(event, "done") >= 50_000);
+    if sender_first {
+        sender.interrupt()
+    } else {
+        receiver.interrupt()
+    }
+    // Each learns it by the protocol, long before a timer would tell.
+    for end in [&mut sender, &mut receiver] {
+        end.event("failed", LOGIN);
+        end.exits(1, LOGIN);
+    }
+    scratch
+}
+
+#[test]
+fn an_interrupted_sender_cancels_the_transfer() {
+    interrupted(true).assert_nothing_arrived();
+}
+
+#[test]
+fn an_interrupted_receiver_cancels_the_transfer_and_keeps_the_partial_file() {
+    let scratch = interrupted(false);
+    scratch.assert_nothing_arrived();
+    assert_eq!(
+        hidden(scratch.inbox()).len(),
+        1,
+        "{:?}",
+        hidden(scratch.inbox())
+    );
 }

@@ -90,7 +90,7 @@ fn beside_slixmpp(setup: Setup, at_least: f64, size: u64) {
         median(&mut one_by_one),
     );
     println!(
-        "{setup:?}: ours {:.2} MB/s, ours one block at a time {:.2} MB/s, slixmpp {:.2} MB/s; {:.1} times slixmpp's",
+        "{setup}: ours {:.2} MB/s, ours one block at a time {:.2} MB/s, slixmpp {:.2} MB/s; {:.1} times slixmpp's",
         ours / 1e6,
         one_by_one / 1e6,
         theirs / 1e6,
@@ -123,7 +123,7 @@ fn with_latency(setup: Setup) -> f64 {
     let theirs = slixmpps_rate(&server, 256 * 1024, Some(&proxy()));
     let ours = our_rate(&server, 4 * MIB, "--block-size 4096", Some(&proxy()));
     println!(
-        "{setup:?} with 50 ms each way: ours {:.3} MB/s, slixmpp {:.4} MB/s; {:.1} times",
+        "{setup} with 50 ms each way: ours {:.3} MB/s, slixmpp {:.4} MB/s; {:.1} times",
         ours / 1e6,
         theirs / 1e6,
         ours / theirs

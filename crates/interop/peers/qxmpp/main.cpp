@@ -34,7 +34,7 @@ static void watch(QCoreApplication &app, QXmppClient &client, QXmppTransferJob *
         QJsonObject fields{ { "sid", job->sid() }, { "bytes", job->fileSize() }, { "method", job->method() == QXmppTransferJob::InBandMethod ? "ibb" : "other" } };
         fields[done ? "path" : "reason"] = done ? path : QString("error %1").arg(job->error());
         // The job holds the file open, and octets of it back, until it goes.
-        QObject::connect(job, &QObject::destroyed, &app, [done, fields] { say(done ? "done" : "failed", fields); });
+        QObject::connect(job, &QObject::destroyed, &app, [done, fields] { say(done ? "done" : "failed", fields); }, Qt::QueuedConnection);
         job->deleteLater();
         // What is in the client's queue, the answer to <close/> say, still has to leave.
         QTimer::singleShot(200, &app, [&app, &client, done] {
