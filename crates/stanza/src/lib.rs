@@ -11,13 +11,16 @@ extern crate alloc;
 extern crate std;
 
 mod base64;
+pub mod door;
 mod error;
 mod id;
+mod intern;
 mod jid;
 mod limits;
 pub mod ns;
 mod outbuf;
 mod payload;
+mod slab;
 mod stanza;
 mod token;
 
