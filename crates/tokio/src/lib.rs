@@ -1,3 +1,51 @@
-//! x
+//! XMPP file transfer on tokio.
+//!
+//! A *link* is a stream of stanzas: [`serverless`] between two programs, [`component`] and
+//! [`client`] to a server. An [`Endpoint`] makes transfers of it. [`send_file`] and
+//! [`receive_file`] move files, a [`Bytestream`] moves octets both ways.
+//!
+//! ```no_run
+//! use bytestreams_tokio::{Config, Endpoint, ReceiveFile, receive_file, file::Store, serverless};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let setup = serverless::Setup::default();
+//! let listener = serverless::Listener::bind("127.0.0.1:5298").await?;
+//! let link = listener.accept(&setup).await?;
+//! let (endpoint, mut offers) = Endpoint::spawn(link, Config::default());
+//! let store = Store::open("downloads")?;
+//! while let Some(offer) = offers.next().await {
+//!     let received = receive_file(offer, &store, &ReceiveFile::default(), |_| {}).await?;
+//!     println!("{} from a peer", received.file.path.display());
+//! }
+//! endpoint.close().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Out of scope: what the protocols say, which is the business of `bytestreams-transfer`.
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::std_instead_of_core,
+    clippy::std_instead_of_alloc,
+    reason = "this crate is of the standard library"
+)]
 
+mod endpoint;
 pub mod file;
+pub mod link;
+mod receiver;
+mod sender;
+mod threads;
+
+pub use bytestreams_transfer::{
+    Bounds, Config, Event, Incomplete, Keepalive, Method, Methods, Options, Reason, Side,
+    TransferId, Window, safe_name,
+};
+pub use endpoint::{
+    Bytestream, Driver, Endpoint, Offer, Offers, Others, RequestError, Transfer, WriteError,
+};
+#[cfg(feature = "client")]
+pub use link::client;
+pub use link::{component, serverless};
+pub use receiver::{ReceiveError, ReceiveFile, Received, receive_file};
+pub use sender::{SendError, SendFile, Sent, send_file};

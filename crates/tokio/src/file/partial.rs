@@ -112,6 +112,29 @@ impl Partial {
         Ok(())
     }
 
+    /// Goes back to where this attempt began, as when the stream fell back and all is sent again.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn rewind(&mut self) -> Result<(), StoreError> {
+        self.buffer.clear();
+        let mut hashes = Hashes::new(self.md5.is_some(), self.hashes.sha256());
+        self.file
+            .set_len(self.offset)
+            .and_then(|()| self.file.seek(SeekFrom::Start(0)))
+            .and_then(|_| {
+                if hashes.any() {
+                    hashes.read(&mut self.file, self.offset)
+                } else {
+                    self.file.seek(SeekFrom::Start(self.offset)).map(|_| ())
+                }
+            })
+            .map_err(|e| StoreError::io("rewind", &self.path, e))?;
+        self.hashes = hashes;
+        self.length = self.offset;
+        Ok(())
+    }
+
     /// Appends octets. They reach the file in pieces of 256 KiB, the rest at
     /// [`Partial::flush`] or [`Partial::finish`].
     ///

@@ -1,0 +1,177 @@
+//! Octets both ways over one stream in band.
+
+use super::transfer::{Transfer, WriteError};
+use bytes::{Buf, Bytes};
+use bytestreams_transfer::{Event, Reason};
+use core::fmt;
+use core::future::poll_fn;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+use std::io;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// How much of a write is taken at once.
+const PIECE: usize = 64 * 1024;
+
+/// A stream of octets in both directions.
+///
+/// What is read is acknowledged to the peer as the reader takes it, so that a slow reader slows the
+/// peer. `shutdown` says that nothing more will be written; what the peer still has to say can be
+/// read after it. [`Bytestream::close`] does that and waits until the peer has everything. Dropped
+/// before either, the stream is cancelled.
+pub struct Bytestream {
+    transfer: Transfer,
+    incoming: Vec<Bytes>,
+    outgoing: Bytes,
+    finished: bool,
+}
+
+impl fmt::Debug for Bytestream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Bytestream").field(&self.transfer).finish()
+    }
+}
+
+impl Bytestream {
+    pub(super) fn new(transfer: Transfer) -> Self {
+        Self {
+            transfer,
+            incoming: Vec::new(),
+            outgoing: Bytes::new(),
+            finished: false,
+        }
+    }
+
+    /// The transfer, which tells more than an octet stream can.
+    pub fn transfer(&mut self) -> &mut Transfer {
+        &mut self.transfer
+    }
+
+    /// Ends the stream in order and waits until the peer has everything. What the peer still sends
+    /// is dropped.
+    ///
+    /// # Errors
+    /// Why the transfer failed.
+    pub async fn close(mut self) -> Result<(), Reason> {
+        // A stream that is over already tells below how it ended.
+        let _ = poll_fn(|cx| Pin::new(&mut self).poll_shutdown(cx)).await;
+        let mut blocks = core::mem::take(&mut self.incoming);
+        loop {
+            for block in blocks.drain(..) {
+                self.transfer.stored(block.len());
+            }
+            poll_fn(|cx| self.transfer.poll_read(cx, &mut blocks, PIECE)).await?;
+            if blocks.is_empty() {
+                break;
+            }
+        }
+        self.agree();
+        while let Some(event) = self.transfer.next().await {
+            if let Event::Failed { reason, .. } = event {
+                return Err(reason);
+            }
+        }
+        self.transfer.failure().map_or(Ok(()), Err)
+    }
+
+    /// Agrees to the end of the stream, once both sides have said all.
+    fn agree(&mut self) {
+        // Where the peer has not ended the stream, our own end of it is what counts.
+        let _ = self.transfer.completed(Ok(()));
+    }
+
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.transfer
+            .poll_write(cx, &mut self.outgoing)
+            .map_err(|error| match (error, self.transfer.failure()) {
+                (WriteError::Over, Some(reason)) => {
+                    io::Error::new(io::ErrorKind::ConnectionReset, reason)
+                }
+                (error, _) => io::Error::new(io::ErrorKind::BrokenPipe, error),
+            })
+    }
+}
+
+impl AsyncRead for Bytestream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.incoming.is_empty() {
+            ready!(
+                this.transfer
+                    .poll_read(cx, &mut this.incoming, buf.remaining())
+            )
+            .map_err(|reason| io::Error::new(io::ErrorKind::ConnectionReset, reason))?;
+            // The first is taken from the end.
+            this.incoming.reverse();
+        }
+        if this.incoming.is_empty() && this.finished {
+            this.agree();
+        }
+        let mut stored = 0;
+        while buf.remaining() > 0
+            && let Some(block) = this.incoming.last_mut()
+        {
+            let n = block.len().min(buf.remaining());
+            buf.put_slice(&block[..n]);
+            block.advance(n);
+            stored += n;
+            if block.is_empty() {
+                this.incoming.pop();
+            }
+        }
+        if stored > 0 {
+            this.transfer.stored(stored);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Bytestream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        ready!(this.poll_drain(cx))?;
+        let n = buf.len().min(PIECE);
+        this.outgoing = Bytes::copy_from_slice(&buf[..n]);
+        match this.poll_drain(cx) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            // What was not taken stays here, and goes first next time.
+            Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(n)),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_drain(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        ready!(this.poll_drain(cx))?;
+        if !this.finished {
+            this.finished = true;
+            this.transfer
+                .finish()
+                .map_err(|error| io::Error::new(io::ErrorKind::BrokenPipe, error))?;
+            if this.incoming.is_empty() && this.transfer.at_end() {
+                this.agree();
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for Bytestream {
+    fn drop(&mut self) {
+        if self.finished {
+            self.agree();
+            self.transfer.let_go();
+        }
+    }
+}

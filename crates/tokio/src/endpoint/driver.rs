@@ -1,0 +1,310 @@
+//! The task that carries out what the machine asks for.
+
+use super::shared::{LinkState, Shared, keep};
+use crate::link::{Direction, LinkError, StanzaLink};
+use bytestreams_machine::{Input, Machine, NetCommand, NetInput, Output, turn};
+use bytestreams_stanza::Stanza;
+use bytestreams_transfer::Event;
+use core::fmt;
+use core::future::Future;
+use core::ops::ControlFlow;
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker, ready};
+use std::sync::Arc;
+use tokio::time::Sleep;
+
+/// The write buffer at which outputs are left in the machine: the backpressure of the link.
+const WRITE_MARK: usize = 64 * 1024;
+
+/// Stanzas fed to the machine before its outputs are asked for.
+const BATCH: usize = 64;
+
+/// Rounds before other tasks get their turn.
+const ROUNDS: usize = 16;
+
+/// Sees every stanza that comes in or goes out.
+type Trace = Box<dyn FnMut(Direction, &Stanza) + Send>;
+
+/// The driver of one link: a future to be spawned, which ends when the link does.
+///
+/// It owns the link and no protocol: it feeds the machine what comes in, carries out what the
+/// machine asks for, and keeps its deadlines. Dropping it drops the link; the handles then learn
+/// that the link has ended.
+pub struct Driver<L> {
+    link: L,
+    shared: Arc<Shared>,
+    sleep: Pin<Box<Sleep>>,
+    /// When `sleep` fires, if it is armed.
+    armed: Option<tokio::time::Instant>,
+    batch: Vec<Stanza>,
+    wakes: Vec<Waker>,
+    trace: Option<Trace>,
+    /// Why the link ended, until what came before is heard.
+    failed: Option<LinkError>,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Running,
+    Closing,
+    Over,
+}
+
+impl<L> fmt::Debug for Driver<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver")
+            .field("phase", &self.phase)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<L: StanzaLink> Driver<L> {
+    pub(super) fn new(link: L, shared: Arc<Shared>) -> Self {
+        Self {
+            link,
+            shared,
+            sleep: Box::pin(tokio::time::sleep(core::time::Duration::ZERO)),
+            armed: None,
+            batch: Vec::with_capacity(BATCH),
+            wakes: Vec::new(),
+            trace: None,
+            failed: None,
+            phase: Phase::Running,
+        }
+    }
+
+    /// Has `trace` see every stanza on the link from now on. Without it nothing is spent on tracing.
+    pub fn set_trace(&mut self, trace: impl FnMut(Direction, &Stanza) + Send + 'static) {
+        self.trace = Some(Box::new(trace));
+    }
+
+    /// Reads what is there, at most a batch. Answers whether to look again at once.
+    fn read(&mut self, cx: &mut Context<'_>) -> Result<bool, LinkError> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        while self.batch.len() < BATCH {
+            match self.link.poll_next(cx) {
+                Poll::Ready(Ok(stanza)) => {
+                    if let Some(trace) = &mut self.trace {
+                        trace(Direction::In, &stanza);
+                    }
+                    self.batch.push(stanza);
+                }
+                Poll::Ready(Err(error)) if self.batch.is_empty() => return Err(error),
+                // What came before the end is heard first.
+                Poll::Ready(Err(error)) => {
+                    self.failed = Some(error);
+                    return Ok(true);
+                }
+                Poll::Pending => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Feeds the machine, fires what is due and drains the outputs as far as the write buffer has
+    /// room. Answers whether outputs are left because of the write buffer.
+    fn crank(&mut self, cx: &mut Context<'_>) -> Cranked {
+        let Self {
+            link,
+            shared,
+            batch,
+            wakes,
+            trace,
+            ..
+        } = self;
+        let now = shared.now();
+        let mut guard = shared.lock();
+        let state = &mut *guard;
+        keep(&mut state.driver, cx.waker());
+        for stanza in batch.drain(..) {
+            if let Some(Input::Stanza(rest)) = state.stack.handle_input(Input::Stanza(stanza), now) {
+                state.hand_over(rest, wakes);
+            }
+        }
+        let mut send = |stanza: &Stanza, link: &mut L| {
+            if let Some(trace) = trace {
+                trace(Direction::Out, stanza);
+            }
+            link.write(stanza);
+        };
+        while link.buffered() < WRITE_MARK
+            && let Some(stanza) = state.outgoing.pop_front()
+        {
+            send(&stanza, link);
+        }
+        // What a deadline brings is heard even when the link is stuck: it may be its end.
+        let urgent = state.stack.poll_timeout().is_some_and(|due| due <= now);
+        let mut full = link.buffered() >= WRITE_MARK;
+        let mut silent = false;
+        let mut events = core::mem::take(&mut state.inbox);
+        let mut nets = Vec::new();
+        if urgent || !full {
+            let _ = turn(&mut state.stack, now, |output| {
+                match output {
+                    Output::Stanza(stanza) => send(&stanza, link),
+                    Output::Net(command) => nets.push(command),
+                    Output::Event(event) => events.push(event),
+                }
+                full = link.buffered() >= WRITE_MARK;
+                if full && !urgent {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            });
+        }
+        let mut again = false;
+        for event in events.drain(..) {
+            silent |= matches!(event, Event::LinkLost);
+            // A decline on our side has outputs of its own.
+            again |= matches!(event, Event::Offered { .. });
+            state.dispatch(event, now, wakes);
+        }
+        state.inbox = events;
+        for command in nets {
+            again = true;
+            if let Some(input) = refuse(command) {
+                let _ = state.stack.handle_input(Input::Net(input), now);
+            }
+        }
+        state.expire(now, wakes);
+        let due = match (state.stack.poll_timeout(), state.requests.next()) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        let cranked = Cranked {
+            full,
+            again,
+            silent,
+            due: due.map(|at| shared.moment(at)),
+            wants_input: state.stack.machine.wants_input(),
+            closing: matches!(state.link, LinkState::Closing),
+        };
+        drop(guard);
+        wakes.drain(..).for_each(Waker::wake);
+        cranked
+    }
+
+    /// Waits for the deadline; true when it has passed. A deadline that moved away is not re-armed
+    /// until the old one fires, since nearly every block moves it.
+    fn poll_deadline(&mut self, due: Option<tokio::time::Instant>, cx: &mut Context<'_>) -> bool {
+        let Some(due) = due else {
+            return false;
+        };
+        if self.armed.is_none_or(|armed| due < armed) {
+            self.sleep.as_mut().reset(due);
+            self.armed = Some(due);
+        }
+        if self.sleep.as_mut().poll(cx).is_ready() {
+            self.armed = None;
+            return true;
+        }
+        false
+    }
+
+    fn run(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
+        let mut wants_input = true;
+        for _ in 0..ROUNDS {
+            let more = if wants_input { self.read(cx)? } else { false };
+            let cranked = self.crank(cx);
+            let flushed = match self.link.poll_flush(cx) {
+                Poll::Ready(result) => {
+                    result?;
+                    true
+                }
+                Poll::Pending => false,
+            };
+            if cranked.silent {
+                return Poll::Ready(Err(LinkError::Silent));
+            }
+            if cranked.closing && flushed && !cranked.full && !cranked.again {
+                return Poll::Ready(Ok(()));
+            }
+            let input = cranked.wants_input && (more || !wants_input);
+            wants_input = cranked.wants_input;
+            let output = (cranked.full && flushed) || cranked.again;
+            if !input && !output && !self.poll_deadline(cranked.due, cx) {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn end(&mut self, error: LinkError) {
+        let Self { shared, wakes, .. } = self;
+        self.phase = Phase::Over;
+        shared.end(error, wakes);
+        wakes.drain(..).for_each(Waker::wake);
+    }
+}
+
+/// What came of a crank.
+struct Cranked {
+    full: bool,
+    again: bool,
+    silent: bool,
+    due: Option<tokio::time::Instant>,
+    wants_input: bool,
+    closing: bool,
+}
+
+impl<L: StanzaLink> Future for Driver<L> {
+    type Output = Result<(), Arc<LinkError>>;
+
+    /// Ends with `Ok` when the link was closed at our word or in order by the peer.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        loop {
+            match this.phase {
+                Phase::Running => match ready!(this.run(cx)) {
+                    Ok(()) => this.phase = Phase::Closing,
+                    Err(error) => this.end(error),
+                },
+                Phase::Closing => {
+                    let error = match ready!(this.link.poll_close(cx)) {
+                        Ok(()) => LinkError::Closed,
+                        Err(error) => error,
+                    };
+                    this.end(error);
+                }
+                Phase::Over => {
+                    return Poll::Ready(match &this.shared.lock().link {
+                        LinkState::Ended(error) if !matches!(**error, LinkError::Closed) => {
+                            Err(error.clone())
+                        }
+                        _ => Ok(()),
+                    });
+                }
+            }
+        }
+    }
+}
+
+impl<L> Drop for Driver<L> {
+    fn drop(&mut self) {
+        if self.phase != Phase::Over {
+            self.shared.end(LinkError::Closed, &mut self.wakes);
+            self.wakes.drain(..).for_each(Waker::wake);
+        }
+    }
+}
+
+/// There are no sockets beside the link yet, so every wish for one fails.
+fn refuse(command: NetCommand) -> Option<NetInput> {
+    match command {
+        NetCommand::Connect(token, _) => Some(NetInput::Failed(
+            token,
+            bytestreams_machine::ConnectError::Unreachable,
+        )),
+        NetCommand::Listen(_)
+        | NetCommand::Unlisten(_)
+        | NetCommand::Send(..)
+        | NetCommand::ShutdownWrite(_)
+        | NetCommand::Close(_)
+        | NetCommand::Detach(_) => None,
+    }
+}

@@ -1,0 +1,173 @@
+//! What peers offer.
+
+use super::shared::{LinkState, Shared, keep};
+use super::transfer::Transfer;
+use bytestreams_stanza::{File, Jid, Range, Sid};
+use bytestreams_transfer::{CommandError, Event, Methods, TransferId};
+use core::fmt;
+use core::future::poll_fn;
+use core::task::Poll;
+use std::sync::Arc;
+
+/// The offers of peers, as they come. Once it is dropped, offers are declined.
+#[derive(Debug)]
+pub struct Offers {
+    shared: Arc<Shared>,
+}
+
+impl Offers {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Waits for the next offer; `None` when the link has ended.
+    pub async fn next(&mut self) -> Option<Offer> {
+        poll_fn(|cx| {
+            let mut state = self.shared.lock();
+            while let Some(event) = state.offers.queue.pop_front() {
+                if let Some(offer) = Offer::new(&self.shared, event) {
+                    return Poll::Ready(Some(offer));
+                }
+            }
+            if let LinkState::Ended(_) = state.link {
+                return Poll::Ready(None);
+            }
+            keep(&mut state.offers.waker, cx.waker());
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+impl Drop for Offers {
+    fn drop(&mut self) {
+        self.shared.act(|state, now| {
+            state.offers.open = false;
+            for event in core::mem::take(&mut state.offers.queue) {
+                if let Some(id) = super::shared::transfer_of(&event) {
+                    state.slots.remove(&id);
+                    let _ = state.stack.machine.decline(id, None, now);
+                }
+            }
+        });
+    }
+}
+
+/// A file or a stream that a peer offers. Dropping it declines.
+pub struct Offer {
+    shared: Option<Arc<Shared>>,
+    id: TransferId,
+    from: Jid,
+    sid: Sid,
+    file: File,
+    methods: Methods,
+    announced: bool,
+}
+
+impl fmt::Debug for Offer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Offer")
+            .field("from", &self.from)
+            .field("sid", &self.sid)
+            .field("file", &self.file)
+            .field("announced", &self.announced)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Offer {
+    fn new(shared: &Arc<Shared>, event: Event) -> Option<Self> {
+        if let Event::Offered {
+            id,
+            from,
+            sid,
+            file,
+            methods,
+            announced,
+            ..
+        } = event
+        {
+            Some(Self {
+                shared: Some(shared.clone()),
+                id,
+                from,
+                sid,
+                file,
+                methods,
+                announced,
+            })
+        } else {
+            None
+        }
+    }
+
+    /// Who offers, as the link stamped it.
+    pub fn from(&self) -> &Jid {
+        &self.from
+    }
+
+    /// The stream.
+    pub fn sid(&self) -> &Sid {
+        &self.sid
+    }
+
+    /// The file, as the peer describes it. Its name is not to be trusted: see
+    /// [`crate::safe_name`].
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// The methods that both sides have.
+    pub fn methods(&self) -> &Methods {
+        &self.methods
+    }
+
+    /// Whether there was an offer (XEP-0095). Otherwise it is a bare stream, with neither name nor
+    /// size.
+    pub fn announced(&self) -> bool {
+        self.announced
+    }
+
+    /// Whether a part of the file can be asked for: the offer allows ranges and has hash and size.
+    pub fn takes_range(&self) -> bool {
+        self.file.range.is_some() && self.file.hash.is_some() && self.file.size.is_some()
+    }
+
+    /// Accepts it, from [`Range::offset`] on where [`Offer::takes_range`].
+    ///
+    /// # Errors
+    /// When the peer has withdrawn it or the link has ended, or when the range cannot be asked for:
+    /// then the offer is declined.
+    pub fn accept(mut self, range: Range) -> Result<Transfer, CommandError> {
+        let Some(shared) = self.shared.take() else {
+            return Err(CommandError::UnknownTransfer);
+        };
+        let transfer = Transfer::new(shared.clone(), self.id);
+        shared.act(|state, now| state.stack.machine.accept(self.id, range, now))?;
+        Ok(transfer)
+    }
+
+    /// Declines it, with words for the peer if given.
+    pub fn decline(mut self, text: Option<&str>) {
+        self.refuse(text);
+    }
+
+    fn refuse(&mut self, text: Option<&str>) {
+        if let Some(shared) = self.shared.take() {
+            shared.act(|state, now| {
+                state.slots.remove(&self.id);
+                // One that was withdrawn needs no answer.
+                let _ = state
+                    .stack
+                    .machine
+                    .decline(self.id, text.map(Arc::from), now);
+            });
+        }
+    }
+}
+
+impl Drop for Offer {
+    fn drop(&mut self) {
+        self.refuse(None);
+    }
+}

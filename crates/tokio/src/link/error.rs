@@ -1,0 +1,138 @@
+//! Why a link could not be made, and why it ended.
+
+use core::fmt;
+use std::io;
+
+/// Why a link ended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum LinkError {
+    /// It was ended in order, by the peer or by us.
+    Closed,
+    /// The connection was lost.
+    Io(io::Error),
+    /// The peer ended the stream with an error (RFC 6120, 4.9).
+    Stream(StreamFailure),
+    /// What the peer sent is no XML stream as RFC 6120 has it.
+    Xml(String),
+    /// The peer was silent for too long.
+    Silent,
+}
+
+/// A stream error (RFC 6120, 4.9): its condition and its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamFailure {
+    /// The name of the condition, as in `conflict`.
+    pub condition: String,
+    /// The words with it, if any.
+    pub text: Option<String>,
+}
+
+/// Why a link could not be made.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ConnectFailure {
+    /// The host has no address, refused, or could not be reached.
+    Connect {
+        /// Where to.
+        host: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// TLS is required and could not be had.
+    Tls(String),
+    /// The server refused the password or the secret.
+    Auth(String),
+    /// The server gave no address (RFC 6120, 7).
+    Bind(String),
+    /// The stream broke while it was being set up.
+    Link(LinkError),
+    /// It took longer than was allowed.
+    TimedOut {
+        /// What was being waited for.
+        step: &'static str,
+    },
+}
+
+impl fmt::Display for StreamFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.condition)?;
+        match &self.text {
+            Some(text) => write!(f, ": {text}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for LinkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => f.write_str("the stream was closed"),
+            Self::Io(error) => write!(f, "the connection was lost: {error}"),
+            Self::Stream(failure) => write!(f, "the other side ended the stream: {failure}"),
+            Self::Xml(what) => write!(f, "the other side does not speak XMPP: {what}"),
+            Self::Silent => f.write_str("the other side fell silent"),
+        }
+    }
+}
+
+impl fmt::Display for ConnectFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect { host, source } => write!(
+                f,
+                "cannot connect to {host}: {source}; check the address and that something listens there"
+            ),
+            Self::Tls(what) => write!(
+                f,
+                "no TLS with the server: {what}; name its CA in SSL_CERT_FILE, or allow plain text on a network that you trust"
+            ),
+            Self::Auth(what) => write!(
+                f,
+                "the server refused the login: {what}; check the JID and the password or secret"
+            ),
+            Self::Bind(what) => write!(
+                f,
+                "the server gave no address: {what}; try again with another resource or later"
+            ),
+            Self::Link(error) => write!(f, "the stream could not be set up: {error}"),
+            Self::TimedOut { step } => {
+                write!(f, "no answer in time to {step}; try again, or check the server")
+            }
+        }
+    }
+}
+
+impl core::error::Error for StreamFailure {}
+
+impl core::error::Error for LinkError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Io(error) => Some(error),
+            Self::Stream(failure) => Some(failure),
+            Self::Closed | Self::Xml(_) | Self::Silent => None,
+        }
+    }
+}
+
+impl core::error::Error for ConnectFailure {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Connect { source, .. } => Some(source),
+            Self::Link(error) => Some(error),
+            Self::Tls(_) | Self::Auth(_) | Self::Bind(_) | Self::TimedOut { .. } => None,
+        }
+    }
+}
+
+impl From<io::Error> for LinkError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<LinkError> for ConnectFailure {
+    fn from(error: LinkError) -> Self {
+        Self::Link(error)
+    }
+}
