@@ -55,6 +55,9 @@ extern crate std;
 
 mod config;
 mod event;
+mod incoming;
+mod outgoing;
+mod output;
 pub mod refusal;
 mod session;
 mod strays;

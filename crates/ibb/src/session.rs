@@ -1,10 +1,19 @@
 //! One stream, both directions.
 
-use crate::window::Window;
-use crate::{Blocked, Config, Event, WindowPolicy};
+mod close;
+mod input;
+mod machine;
+mod phase;
+
+use crate::incoming::Incoming;
+use crate::outgoing::Outgoing;
+use crate::output::{Out, Outputs};
+use crate::{Blocked, Config, Event};
 use bytes::Bytes;
-use bytestreams_machine::{Ids, Input, Instant, Machine, Output};
-use bytestreams_stanza::{Iq, Jid, Open, Sid};
+use bytestreams_machine::{Ids, Instant};
+use bytestreams_stanza::{Iq, Jid, Open, Payload, Sid};
+use core::time::Duration;
+use phase::{OurClose, PeerClose, Phase};
 
 /// One in-band bytestream, both directions.
 ///
@@ -13,25 +22,44 @@ use bytestreams_stanza::{Iq, Jid, Open, Sid};
 pub struct Session {
     peer: Jid,
     sid: Sid,
-    block_size: u16,
-    window: Window,
+    config: Config,
+    ids: Ids,
+    phase: Phase,
+    incoming: Incoming,
+    outgoing: Outgoing,
+    outputs: Outputs,
+    /// No more octets from us.
+    finished: bool,
+    /// The application is done with the stream.
+    confirmed: bool,
+    /// A write was blocked.
+    wants_write: bool,
 }
 
 impl Session {
+    /// How long the peer may take to answer `<open/>`.
+    const OPEN_WITHIN: Duration = Duration::from_secs(30);
+    /// How long the peer may take to answer `<close/>`, after its last octets.
+    const CLOSE_WITHIN: Duration = Duration::from_secs(30);
+    /// When the peer's `<close/>` is answered at the latest.
+    const CONFIRM_WITHIN: Duration = Duration::from_secs(4);
+    /// Octets of a stanza beside its base64, the JIDs and the sid: what a server adds counted in.
+    const MARKUP: usize = 140;
+
     /// Asks `peer` for a stream: sends `<open/>` (XEP-0047, 2.1).
     ///
     /// A resource-constraint halves the block size and asks again. Without an answer within 30 s
     /// the stream fails. `ids` must be new for each session: [`Ids::new`] of the sid.
-    pub fn open(peer: Jid, sid: Sid, config: Config, _ids: Ids, _now: Instant) -> Self {
-        Self {
-            peer,
-            sid,
-            block_size: config.block_size,
-            window: match config.window {
-                WindowPolicy::Fixed(blocks) => Window::fixed(blocks),
-                WindowPolicy::Adaptive => Window::adaptive(),
-            },
-        }
+    pub fn open(peer: Jid, sid: Sid, config: Config, mut ids: Ids, now: Instant) -> Self {
+        let request = ids.next_id();
+        let phase = Phase::Opening {
+            request: request.clone(),
+            due: now + Self::OPEN_WITHIN,
+            aborted: false,
+        };
+        let mut session = Self::new(peer, sid, config, ids, phase);
+        session.ask_open(request);
+        session
     }
 
     /// Takes the stream that `peer` asked for: sends the result (XEP-0047, 2.1).
@@ -40,15 +68,55 @@ impl Session {
     /// is checked before, with [`crate::refusal::of_open`].
     pub fn accept(
         peer: Jid,
-        _request: &Iq,
+        request: &Iq,
         open: &Open,
-        config: Config,
+        mut config: Config,
         ids: Ids,
         now: Instant,
     ) -> Self {
-        let mut session = Self::open(peer, open.sid.clone(), config, ids, now);
-        session.block_size = open.block_size;
+        config.block_size = open.block_size;
+        config.carrier = open.carrier;
+        let phase = Phase::Open {
+            accepted: Some(request.id.clone()),
+            quiet: Some(now + config.grace),
+        };
+        let mut session = Self::new(peer, open.sid.clone(), config, ids, phase);
+        session.outputs.stanza(request.result(None));
+        session.tell_opened();
         session
+    }
+
+    fn new(peer: Jid, sid: Sid, config: Config, ids: Ids, phase: Phase) -> Self {
+        let markup = Self::MARKUP + 2 * peer.as_str().len() + sid.as_str().len();
+        Self {
+            peer,
+            sid,
+            ids,
+            phase,
+            incoming: Incoming::default(),
+            outgoing: Outgoing::new(config.window, config.carrier, markup),
+            outputs: Outputs::default(),
+            finished: false,
+            confirmed: false,
+            wants_write: false,
+            config,
+        }
+    }
+
+    fn ask_open(&mut self, id: bytestreams_stanza::Id) {
+        let open = Payload::Open(Open {
+            sid: self.sid.clone(),
+            block_size: self.config.block_size,
+            carrier: self.config.carrier,
+        });
+        self.outputs
+            .stanza(Iq::set(Some(self.peer.clone()), id, open));
+    }
+
+    fn tell_opened(&mut self) {
+        self.outputs.event(Event::Opened {
+            block_size: self.config.block_size,
+        });
     }
 
     /// The other end.
@@ -63,7 +131,7 @@ impl Session {
 
     /// The block size: asked for, then agreed on; in octets before base64.
     pub fn block_size(&self) -> u16 {
-        self.block_size
+        self.config.block_size
     }
 
     /// How many octets the next block takes: the most that [`Session::write`] splits off.
@@ -71,7 +139,7 @@ impl Session {
     /// A multiple of 3, so that only the last block of a file is padded, if who writes has at least
     /// so many octets at hand each time until the last.
     pub fn chunk(&self) -> usize {
-        self.window.chunk(self.block_size)
+        self.outgoing.chunk(self.config.block_size)
     }
 
     /// Splits at most one block off `octets` and sends it, as far as the window lets.
@@ -81,17 +149,54 @@ impl Session {
     ///
     /// # Errors
     /// When nothing can be sent now, or ever again.
-    pub fn write(&mut self, _octets: &mut Bytes, _now: Instant) -> Result<usize, Blocked> {
-        Err(Blocked::Opening)
+    pub fn write(&mut self, octets: &mut Bytes, now: Instant) -> Result<usize, Blocked> {
+        if self.finished || self.confirmed || self.phase.is_over() {
+            return Err(Blocked::Closed);
+        }
+        if octets.is_empty() {
+            return Ok(0);
+        }
+        let len = octets.len().min(self.chunk());
+        if let Err(blocked) = self.may_write(len, now) {
+            self.wants_write = true;
+            self.flush();
+            return Err(blocked);
+        }
+        let block = octets.split_to(len);
+        self.outgoing
+            .write(block, &mut self.ids, now, &mut self.outputs);
+        Ok(len)
+    }
+
+    fn may_write(&self, len: usize, now: Instant) -> Result<(), Blocked> {
+        if !self.phase.may_speak(now) {
+            Err(Blocked::Opening)
+        } else if !self.outgoing.may_write(len) {
+            Err(Blocked::Window)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn flush(&mut self) {
+        self.outgoing.flush(&mut self.outputs);
     }
 
     /// Ends our direction: once everything is acknowledged, `<close/>` is sent (XEP-0047, 2.3).
     /// The peer's direction goes on until it answers.
-    pub fn finish(&mut self, _now: Instant) {}
+    pub fn finish(&mut self, now: Instant) {
+        if self.finished || self.phase.is_over() {
+            return;
+        }
+        self.finished = true;
+        self.flush();
+        self.advance(now);
+    }
 
-    /// Takes the next block that came, in order.
+    /// Takes the next block that came, in order. What came before the end can still be read
+    /// after it.
     pub fn read(&mut self) -> Option<Bytes> {
-        None
+        self.incoming.read()
     }
 
     /// Notes that so many more octets of what was read are stored: their blocks are acknowledged,
@@ -99,42 +204,49 @@ impl Session {
     ///
     /// Without it a block is acknowledged 4 s after it came, because one well-known peer gives up
     /// at 5.
-    pub fn stored(&mut self, _octets: usize, _now: Instant) {}
+    pub fn stored(&mut self, octets: usize, now: Instant) {
+        self.incoming.stored(octets);
+        self.release(now);
+    }
+
+    fn release(&mut self, now: Instant) {
+        while self.incoming.release(now) {
+            self.outputs.push(Out::Answer);
+        }
+    }
+
+    fn release_all(&mut self) {
+        while self.incoming.release_any() {
+            self.outputs.push(Out::Answer);
+        }
+    }
 
     /// Confirms that the application is done with the stream: the peer's `<close/>` is answered,
     /// now or when it comes, as soon as our own octets are acknowledged; nothing can be written any
     /// more. Without it the answer goes 4 s after the `<close/>` came.
-    pub fn confirm_close(&mut self, _now: Instant) {}
+    pub fn confirm_close(&mut self, now: Instant) {
+        if self.phase.is_over() {
+            return;
+        }
+        self.confirmed = true;
+        self.advance(now);
+    }
 
     /// Cancels the stream: `<close/>` goes at once, or as soon as the peer has answered the
     /// `<open/>`. Ends in [`Event::Failed`] with [`Reason::Aborted`](crate::Reason).
-    pub fn abort(&mut self, _now: Instant) {}
+    pub fn abort(&mut self, now: Instant) {
+        self.finished = true;
+        self.cancel(now);
+    }
 
     /// Octets that came and are not stored.
     pub fn buffered(&self) -> usize {
-        0
+        self.incoming.buffered()
     }
 
-    /// Says whether the terminal event was told: nothing is sent, taken or told any more.
+    /// Says whether the stream is over: what is left in the queue of outputs ends with the terminal
+    /// event, and no stanza is taken any more.
     pub fn is_closed(&self) -> bool {
-        false
-    }
-}
-
-impl Machine for Session {
-    type Event = Event;
-
-    fn handle_input(&mut self, input: Input, _now: Instant) -> Option<Input> {
-        Some(input)
-    }
-
-    fn handle_timeout(&mut self, _now: Instant) {}
-
-    fn poll_output(&mut self) -> Option<Output<Event>> {
-        None
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        None
+        self.phase.is_over()
     }
 }

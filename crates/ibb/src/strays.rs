@@ -1,36 +1,144 @@
 //! What belongs to no session.
 
+use crate::refusal;
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use bytestreams_machine::{Input, Instant, Machine, Output};
-use bytestreams_stanza::{Jid, Sid};
+use bytestreams_stanza::{Id, Iq, IqBody, Jid, Message, Payload, Sid, Stanza, ns};
 use core::convert::Infallible;
+use core::time::Duration;
 
 /// Answers the blocks and closes that no session took, and remembers the streams that ended.
+///
+/// Stands behind the sessions. A `<close/>` of a stream that ended lately is answered with a
+/// result: closes cross, and one well-known peer sends its own after it has answered ours. Every
+/// other `<close/>` and every `<data/>` is answered with item-not-found (XEP-0047, 2.2 and 2.3),
+/// forged ones too, whose sender and sid belong to no session together. The rest is handed back.
 #[derive(Clone, Debug, Default)]
-pub struct Strays {}
+pub struct Strays {
+    ended: VecDeque<(Jid, Sid, Instant)>,
+    answers: VecDeque<Stanza>,
+}
 
 impl Strays {
+    /// Streams that are remembered at most; the oldest is forgotten first.
+    pub const MAX_ENDED: usize = 256;
+    /// How long a stream is remembered.
+    pub const REMEMBERED: Duration = Duration::from_secs(60);
+    /// Answers that may wait for the driver at most; a request beyond them is dropped.
+    const MAX_ANSWERS: usize = 256;
+
     /// Makes one that remembers nothing yet.
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Remembers a stream that ended.
-    pub fn remember(&mut self, _peer: Jid, _sid: Sid, _now: Instant) {}
+    pub fn remember(&mut self, peer: Jid, sid: Sid, now: Instant) {
+        self.forget(now);
+        if self.ended.len() >= Self::MAX_ENDED {
+            self.ended.pop_front();
+        }
+        self.ended.push_back((peer, sid, now));
+    }
+
+    /// Says whether a stream ended lately.
+    pub fn remembers(&self, peer: &Jid, sid: &Sid, now: Instant) -> bool {
+        self.ended
+            .iter()
+            .any(|(p, s, at)| s == sid && p == peer && now.since(*at) < Self::REMEMBERED)
+    }
+
+    fn forget(&mut self, now: Instant) {
+        while let Some((_, _, at)) = self.ended.front() {
+            if now.since(*at) < Self::REMEMBERED {
+                break;
+            }
+            self.ended.pop_front();
+        }
+    }
+
+    fn answer(&mut self, stanza: impl Into<Stanza>) {
+        if self.answers.len() < Self::MAX_ANSWERS {
+            self.answers.push_back(stanza.into());
+        }
+    }
+
+    fn iq(&mut self, from: Option<Jid>, id: Id, late_close: bool) {
+        let body = if late_close {
+            IqBody::Result(None)
+        } else {
+            IqBody::Error(Box::new(refusal::unknown()))
+        };
+        self.answer(Iq::answer(from, id, body));
+    }
+}
+
+/// Says whether this is a block, as far as it could be read. One over a limit is not: that is
+/// answered as policy-violation by the last in line.
+fn is_data(payload: &Payload) -> bool {
+    match payload {
+        Payload::Data(_) => true,
+        Payload::Invalid(invalid) => {
+            &*invalid.ns == ns::IBB && &*invalid.name == "data" && invalid.sid.is_some()
+        }
+        _ => false,
+    }
 }
 
 impl Machine for Strays {
     type Event = Infallible;
 
-    fn handle_input(&mut self, input: Input, _now: Instant) -> Option<Input> {
-        Some(input)
+    fn handle_input(&mut self, input: Input, now: Instant) -> Option<Input> {
+        match input {
+            Input::Stanza(Stanza::Iq(Iq {
+                from,
+                id,
+                body: IqBody::Set(Payload::Close(close)),
+                ..
+            })) => {
+                let late = from
+                    .as_ref()
+                    .is_some_and(|from| self.remembers(from, &close.sid, now));
+                self.iq(from, id, late);
+                None
+            }
+            Input::Stanza(Stanza::Iq(Iq {
+                from,
+                id,
+                body: IqBody::Set(payload),
+                ..
+            })) if is_data(&payload) => {
+                self.iq(from, id, false);
+                None
+            }
+            Input::Stanza(Stanza::Message(Message {
+                from,
+                id,
+                payload: Some(payload),
+                error: None,
+                ..
+            })) if is_data(&payload) => {
+                self.answer(Message {
+                    from: None,
+                    to: from,
+                    id,
+                    payload: None,
+                    error: Some(Box::new(refusal::unknown())),
+                });
+                None
+            }
+            other => Some(other),
+        }
     }
 
     fn handle_timeout(&mut self, _now: Instant) {}
 
     fn poll_output(&mut self) -> Option<Output<Infallible>> {
-        None
+        self.answers.pop_front().map(Output::Stanza)
     }
 
+    /// Never: what is too old is forgotten when something is remembered.
     fn poll_timeout(&self) -> Option<Instant> {
         None
     }

@@ -37,14 +37,21 @@ impl Window {
         self.in_flight += 1;
     }
 
-    /// Notes that a block came to its end: it was acknowledged or refused.
+    /// Notes that a block was acknowledged.
     pub(crate) fn acked(&mut self, _now: Instant, _sent_at: Instant, _wire_octets: usize) {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
-    /// Notes that the peer asked to wait: from now on one block at a time.
+    /// Notes that the peer asked to wait and that nothing is in flight any more, acknowledged or
+    /// not: from now on one block at a time.
     pub(crate) fn refused_wait(&mut self) {
         self.blocks = 1;
+        self.in_flight = 0;
+    }
+
+    /// Says whether so many blocks, so many octets on the wire, are half of the window or more.
+    pub(crate) fn is_half(&self, blocks: usize, _wire_octets: usize) -> bool {
+        blocks * 2 >= usize::from(self.blocks)
     }
 
     /// The octets to put into the next block, before base64.

@@ -1,0 +1,78 @@
+//! The queue of what the driver is to carry out.
+
+use crate::Event;
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use bytestreams_stanza::Stanza;
+
+/// One output, small: blocks and their answers are made into stanzas when they are polled, so that
+/// a block costs no allocation.
+#[derive(Debug)]
+pub(crate) enum Out {
+    /// The next announced block.
+    Block,
+    /// A ping behind the blocks before it.
+    Ping,
+    /// The next released answer to a block.
+    Answer,
+    /// Something that must be sent.
+    Stanza(Box<Stanza>),
+    /// An answer that a peer can provoke over and over.
+    Reply(Box<Stanza>),
+    /// Something to tell.
+    Event(Event),
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Outputs {
+    queue: VecDeque<Out>,
+    replies: usize,
+}
+
+impl Outputs {
+    /// Answers to repeated or misplaced requests that may wait for the driver; more are dropped,
+    /// for a peer that asks faster than it reads gets no memory of ours.
+    const MAX_REPLIES: usize = 64;
+
+    pub(crate) fn push(&mut self, out: Out) {
+        self.queue.push_back(out);
+    }
+
+    pub(crate) fn stanza(&mut self, stanza: impl Into<Stanza>) {
+        self.push(Out::Stanza(Box::new(stanza.into())));
+    }
+
+    pub(crate) fn reply(&mut self, stanza: impl Into<Stanza>) {
+        if self.replies < Self::MAX_REPLIES {
+            self.replies += 1;
+            self.push(Out::Reply(Box::new(stanza.into())));
+        }
+    }
+
+    /// Tells something; what was acknowledged replaces what was told of it just before.
+    pub(crate) fn event(&mut self, event: Event) {
+        if let (Event::Acknowledged { octets: now }, Some(Out::Event(last))) =
+            (&event, self.queue.back_mut())
+        {
+            if let Event::Acknowledged { octets } = last {
+                *octets = *now;
+                return;
+            }
+        }
+        self.push(Out::Event(event));
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Out> {
+        let out = self.queue.pop_front()?;
+        if matches!(out, Out::Reply(_)) {
+            self.replies -= 1;
+        }
+        Some(out)
+    }
+
+    /// Drops what would send octets of ours.
+    pub(crate) fn stop_sending(&mut self) {
+        self.queue
+            .retain(|out| !matches!(out, Out::Block | Out::Ping));
+    }
+}

@@ -1,0 +1,245 @@
+//! All the ways of closing (XEP-0047, 2.3).
+
+use super::{OurClose, PeerClose, Phase, Session};
+use crate::{Event, Reason, Step, refusal};
+use bytestreams_machine::Instant;
+use bytestreams_stanza::{Close, Id, Iq, IqBody, Payload};
+use core::mem;
+
+impl Session {
+    /// Carries out what became possible: told the application that it can write, close, confirm.
+    pub(super) fn advance(&mut self, now: Instant) {
+        let idle = self.outgoing.is_empty();
+        match mem::replace(&mut self.phase, Phase::Over) {
+            phase @ Phase::Open { .. } if self.finished && idle && phase.may_speak(now) => {
+                let request = self.send_close();
+                self.phase = Phase::Closing(OurClose {
+                    request,
+                    due: now + Self::CLOSE_WITHIN,
+                });
+            }
+            Phase::PeerClosing(theirs) if self.confirmed && idle => {
+                self.answer_close(theirs.request);
+                self.end(Event::Closed);
+            }
+            Phase::Crossing(_, theirs) if self.confirmed => {
+                self.answer_close(theirs.request);
+                self.end(Event::Closed);
+            }
+            phase => self.phase = phase,
+        }
+        let writable =
+            self.wants_write && !self.finished && self.may_write(self.chunk(), now).is_ok();
+        if writable {
+            self.wants_write = false;
+            self.outputs.event(Event::Writable);
+        }
+    }
+
+    fn send_close(&mut self) -> Id {
+        let id = self.ids.next_id();
+        let close = Payload::Close(Close {
+            sid: self.sid.clone(),
+        });
+        self.outputs
+            .stanza(Iq::set(Some(self.peer.clone()), id.clone(), close));
+        id
+    }
+
+    /// Answers the peer's `<close/>`, behind every answer that is owed.
+    fn answer_close(&mut self, request: Id) {
+        self.release_all();
+        self.outputs.stanza(Iq::answer(
+            Some(self.peer.clone()),
+            request,
+            IqBody::Result(None),
+        ));
+    }
+
+    /// Ends the stream: nothing follows `event`.
+    fn end(&mut self, event: Event) {
+        self.phase = Phase::Over;
+        self.release_all();
+        self.outputs.stop_sending();
+        self.outgoing.clear();
+        self.outputs.event(event);
+    }
+
+    /// Ends the stream because something is wrong, closing what is open.
+    pub(super) fn fail(&mut self, reason: Reason) {
+        match mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Opening { .. } | Phase::Open { .. } => {
+                self.release_all();
+                self.outputs.stop_sending();
+                self.send_close();
+            }
+            Phase::PeerClosing(theirs) | Phase::Crossing(_, theirs) => {
+                self.outputs.stop_sending();
+                self.answer_close(theirs.request);
+            }
+            Phase::Closing(_) => {}
+            Phase::Over => return,
+        }
+        self.end(Event::Failed(reason));
+    }
+
+    /// Ends the stream as the application wants it.
+    pub(super) fn cancel(&mut self, _now: Instant) {
+        match &mut self.phase {
+            // A `<close/>` now could come before the peer's own decision, and then be lost on it.
+            Phase::Opening { aborted, .. } => *aborted = true,
+            Phase::Open { .. }
+            | Phase::Closing(_)
+            | Phase::PeerClosing(_)
+            | Phase::Crossing(..)
+            | Phase::Over => self.fail(Reason::Aborted),
+        }
+    }
+
+    /// Takes the peer's `<close/>`.
+    pub(super) fn peer_closes(&mut self, request: Id, now: Instant) {
+        let theirs = PeerClose {
+            request,
+            due: now + Self::CONFIRM_WITHIN,
+        };
+        match mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Opening { .. } => {
+                self.answer_close(theirs.request);
+                let reason = self.closed_early();
+                self.end(Event::Failed(reason));
+                return;
+            }
+            Phase::Open { .. } => self.phase = Phase::PeerClosing(theirs),
+            Phase::Closing(ours) => self.phase = Phase::Crossing(ours, theirs),
+            phase @ (Phase::PeerClosing(_) | Phase::Crossing(..)) => {
+                // A repetition gets the answer of the first; another request one of its own.
+                let repeated = match &phase {
+                    Phase::PeerClosing(first) | Phase::Crossing(_, first) => {
+                        first.request == theirs.request
+                    }
+                    Phase::Opening { .. }
+                    | Phase::Open { .. }
+                    | Phase::Closing(_)
+                    | Phase::Over => false,
+                };
+                self.phase = phase;
+                if !repeated {
+                    self.outputs.reply(Iq::answer(
+                        Some(self.peer.clone()),
+                        theirs.request,
+                        IqBody::Result(None),
+                    ));
+                }
+                return;
+            }
+            Phase::Over => return,
+        }
+        self.outputs.event(Event::PeerClosed);
+        self.flush();
+        self.advance(now);
+    }
+
+    fn closed_early(&self) -> Reason {
+        Reason::PeerClosed {
+            unacknowledged: self.outgoing.unacknowledged(),
+            pipelined: self.outgoing.pipelined(),
+        }
+    }
+
+    /// Takes the answer to our `<close/>`, result or error: either way the stream is closed
+    /// (XEP-0047, 2.3).
+    pub(super) fn close_answered(&mut self) {
+        match mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Closing(_) => self.end(Event::Closed),
+            Phase::Crossing(_, theirs) => self.phase = Phase::PeerClosing(theirs),
+            phase => self.phase = phase,
+        }
+    }
+
+    /// Fires the deadline of the phase.
+    pub(super) fn phase_timeout(&mut self, now: Instant) {
+        if self.phase.due().is_none_or(|due| due > now) {
+            return;
+        }
+        match mem::replace(&mut self.phase, Phase::Over) {
+            phase @ Phase::Opening { aborted, .. } => {
+                self.phase = phase;
+                self.fail(if aborted {
+                    Reason::Aborted
+                } else {
+                    Reason::TimedOut {
+                        step: Step::Open,
+                        unacknowledged: 0,
+                    }
+                });
+            }
+            // Everything was acknowledged; some peers never answer the close.
+            Phase::Closing(_) => self.end(Event::Closed),
+            Phase::PeerClosing(theirs) => {
+                let whole = self.outgoing.is_empty();
+                let early = self.closed_early();
+                self.outputs.stop_sending();
+                self.answer_close(theirs.request);
+                self.end(if whole {
+                    Event::Closed
+                } else {
+                    Event::Failed(early)
+                });
+            }
+            Phase::Crossing(ours, theirs) => {
+                if theirs.due <= now {
+                    self.answer_close(theirs.request);
+                    self.end(Event::Closed);
+                } else {
+                    drop(ours);
+                    self.phase = Phase::PeerClosing(theirs);
+                }
+            }
+            phase @ (Phase::Open { .. } | Phase::Over) => self.phase = phase,
+        }
+    }
+
+    /// Takes the answer to our `<open/>`.
+    pub(super) fn open_answered(
+        &mut self,
+        error: Option<&bytestreams_stanza::StanzaError>,
+        now: Instant,
+    ) {
+        let Phase::Opening { aborted, .. } = &self.phase else {
+            return;
+        };
+        match (error, *aborted) {
+            (None, true) => self.fail(Reason::Aborted),
+            (Some(_), true) => self.end(Event::Failed(Reason::Aborted)),
+            (None, false) => {
+                self.phase = Phase::Open {
+                    accepted: None,
+                    quiet: None,
+                };
+                self.tell_opened();
+                self.advance(now);
+            }
+            (Some(error), false) => match self.smaller(error) {
+                Some(block_size) => {
+                    self.config.block_size = block_size;
+                    let request = self.ids.next_id();
+                    self.phase = Phase::Opening {
+                        request: request.clone(),
+                        due: now + Self::OPEN_WITHIN,
+                        aborted: false,
+                    };
+                    self.ask_open(request);
+                }
+                None => self.end(Event::Failed(Reason::Refused(error.clone()))),
+            },
+        }
+    }
+
+    /// The block size to ask for next when the peer wants smaller blocks (XEP-0047, 2.1).
+    fn smaller(&self, error: &bytestreams_stanza::StanzaError) -> Option<u16> {
+        let size = self.config.block_size;
+        let least = self.config.min_block_size.max(1);
+        (error.condition == refusal::too_large().condition && size > least)
+            .then(|| size.div_ceil(2).max(least))
+    }
+}
