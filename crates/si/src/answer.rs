@@ -59,6 +59,11 @@ impl Answer {
         &self.from
     }
 
+    /// The id of the request, by which a repeated one is known.
+    pub fn id(&self) -> &Id {
+        &self.id
+    }
+
     /// The stream to be.
     pub fn sid(&self) -> &Sid {
         &self.sid

@@ -1,5 +1,6 @@
 //! What can be chosen.
 
+use alloc::sync::Arc;
 use bytestreams_si::{Method, Methods};
 use bytestreams_stanza::{Carrier, Jid};
 use core::num::NonZeroU16;
@@ -82,6 +83,8 @@ pub struct Options {
     /// The methods to offer, in this order; those that the link's [`Config`] has, when empty.
     /// Methods not enabled there are left out.
     pub methods: Methods,
+    /// The MIME type to tell, in an offer.
+    pub mime_type: Option<Arc<str>>,
     /// The `block-size` in band, at least 256. Without one: 65535 towards a peer that says it
     /// handles blocks in order, 4096 towards others.
     pub block_size: Option<NonZeroU16>,
@@ -98,6 +101,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             methods: Methods::new(),
+            mime_type: None,
             block_size: None,
             carrier: Carrier::Iq,
             window: Window::Auto,

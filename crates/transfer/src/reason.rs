@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use bytestreams_stanza::StanzaError;
+use bytestreams_stanza::{Condition, StanzaError};
 use core::fmt;
 
 /// Why a transfer failed. [`Reason::fault`] says whose fault it is; the text is for people and
@@ -38,8 +38,14 @@ pub enum Reason {
         /// What was asked.
         step: Step,
     },
-    /// The peer broke the protocol of the stream in band.
-    Stream(StreamFault),
+    /// The stream in band broke, by the peer's fault.
+    Stream(bytestreams_ibb::Reason),
+    /// Everything was sent and the end asked for, but the last block was never acknowledged. Some
+    /// peers never do; the file may well have arrived.
+    Unconfirmed {
+        /// Octets not acknowledged.
+        octets: u64,
+    },
     /// The peer wants a part of the file that does not exist or was not on offer.
     BadRange {
         /// The offset that it asked for.
@@ -76,6 +82,8 @@ pub enum Reason {
     Incomplete(Incomplete),
     /// There is no room for one more transfer on this link.
     TooMany,
+    /// The entropy given makes a stream identifier that is in use with this peer.
+    SidInUse,
     /// The link is gone.
     LinkLost,
 }
@@ -115,27 +123,6 @@ pub enum Step {
     Open,
     /// To acknowledge a block.
     Data,
-    /// To confirm the end of the stream.
-    Close,
-}
-
-/// How a stream in band was broken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum StreamFault {
-    /// A block came out of its turn.
-    OutOfSequence {
-        /// The number that was due.
-        expected: u16,
-        /// The number that came.
-        got: u16,
-    },
-    /// A block was no base64.
-    BadEncoding,
-    /// A block was larger than agreed.
-    BlockTooLarge,
-    /// Blocks came faster than they were stored, beyond the buffer.
-    Overrun,
 }
 
 /// Why the application could not complete what it received.
@@ -186,25 +173,153 @@ impl Reason {
             | Self::NoCommonMethod
             | Self::BadProfile
             | Self::Stream(_)
+            | Self::Unconfirmed { .. }
             | Self::BadRange { .. }
             | Self::TooLong { .. }
             | Self::RangeIgnored { .. }
             | Self::TooShort { .. } => Blame::Peer,
             Self::TimedOut { step } => match step {
                 Step::Decision => Blame::Us,
-                Step::Offer | Step::Open | Step::Data | Step::Close => Blame::Peer,
+                Step::Offer | Step::Open | Step::Data => Blame::Peer,
             },
             Self::LinkLost => Blame::Link,
-            Self::SourceChanged { .. } | Self::Incomplete(_) | Self::TooMany => Blame::Us,
+            Self::SourceChanged { .. } | Self::Incomplete(_) | Self::TooMany | Self::SidInUse => {
+                Blame::Us
+            }
         }
     }
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
+        match self {
+            Self::Declined { by, text } => {
+                f.write_str(match by {
+                    Side::Peer => "the peer declined the offer",
+                    Side::Us => "the offer was declined here",
+                })?;
+                text.iter().try_for_each(|text| write!(f, ": {text}"))
+            }
+            Self::Cancelled { by: Side::Us } => f.write_str("the transfer was cancelled here"),
+            Self::Cancelled { by: Side::Peer } => {
+                f.write_str("the peer ended the transfer early; ask it, then send again")
+            }
+            Self::Refused { step, error } => {
+                write!(f, "{step} was refused ({error}); {}", advice(*step, error.condition))
+            }
+            Self::NoCommonMethod => f.write_str(
+                "the two sides have no stream method in common; enable in-band bytestreams on both",
+            ),
+            Self::BadProfile => f.write_str(
+                "the peer takes no files by Stream Initiation; use another program there",
+            ),
+            Self::TimedOut { step } => f.write_str(match step {
+                Step::Offer => {
+                    "the offer was not answered in time; make sure that somebody is there, or send \
+                     without an offer"
+                }
+                Step::Decision => "nobody decided on the offer in time; have the peer send again",
+                Step::Open => "the stream was not opened in time; make sure that the peer is online",
+                Step::Data => "the peer no longer answers; check its connection, then send again",
+            }),
+            Self::Stream(reason) => write!(f, "the stream broke: {reason}; send again"),
+            Self::Unconfirmed { octets } => write!(
+                f,
+                "all is sent, but the last {octets} octets were not acknowledged; ask the peer \
+                 whether the file is complete"
+            ),
+            Self::BadRange { offset, length } => {
+                write!(f, "the peer asked for a part that is not on offer, from octet {offset}")?;
+                let mut length = length.iter();
+                length.try_for_each(|length| write!(f, ", {length} octets"))?;
+                f.write_str("; let it delete its partial file, then send again")
+            }
+            Self::TooLong { expected } => write!(
+                f,
+                "more came than the {expected} octets announced; have the peer send again"
+            ),
+            Self::RangeIgnored { expected } => write!(
+                f,
+                "more came than the {expected} octets asked for, so the peer cannot resume; delete \
+                 the partial file, then have it send again"
+            ),
+            Self::TooShort { expected, got } => write!(
+                f,
+                "only {got} of {expected} octets came; have the peer send again"
+            ),
+            Self::SourceChanged { expected, got } => write!(
+                f,
+                "{got} octets were there to send where {expected} were announced; send again once \
+                 the file no longer changes"
+            ),
+            Self::Incomplete(incomplete) => write!(f, "{incomplete}"),
+            Self::TooMany => {
+                f.write_str("there are too many transfers on this link; wait for one to end")
+            }
+            Self::SidInUse => f.write_str(
+                "the stream identifier is in use with this peer; draw new entropy for each transfer",
+            ),
+            Self::LinkLost => f.write_str("the connection was lost; connect, then send again"),
+        }
     }
 }
+
+/// Says what to do about an error.
+const fn advice(step: Step, condition: Condition) -> &'static str {
+    match (step, condition) {
+        (
+            Step::Offer | Step::Open,
+            Condition::ServiceUnavailable
+            | Condition::FeatureNotImplemented
+            | Condition::RecipientUnavailable
+            | Condition::ItemNotFound
+            | Condition::Gone,
+        ) => {
+            "make sure that the address is full, with its resource, and of a program that is online \
+              and takes files"
+        }
+        (_, Condition::RemoteServerNotFound | Condition::RemoteServerTimeout) => {
+            "check the domain of the address, and try again later"
+        }
+        (_, Condition::ResourceConstraint | Condition::PolicyViolation) => {
+            "the peer or a server has too much to do; send fewer files at once, or later"
+        }
+        (Step::Open, Condition::NotAcceptable | Condition::NotAllowed | Condition::Forbidden) => {
+            "the peer does not take this stream; offer the file, or have the peer allow streams \
+             without an offer"
+        }
+        (Step::Data, Condition::ItemNotFound | Condition::ServiceUnavailable) => {
+            "the peer has gone or forgotten the stream; send again"
+        }
+        _ => "send again, or ask the peer",
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Offer => "the offer",
+            Self::Decision => "the decision",
+            Self::Open => "the stream",
+            Self::Data => "a block",
+        })
+    }
+}
+
+impl fmt::Display for Incomplete {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSpace => f.write_str("there is no space left here; make room, then resume"),
+            Self::HashMismatch => f.write_str(
+                "the file differs from the one announced; delete the partial file, then have the \
+                 peer send again",
+            ),
+            Self::Other(text) => f.write_str(text),
+        }
+    }
+}
+
+impl core::error::Error for Incomplete {}
 
 impl core::error::Error for Reason {}
 

@@ -1,28 +1,81 @@
-//! The commands.
+//! The machine, and the commands that start and end transfers.
 
-use crate::{Blocked, CommandError, Config, Event, Incomplete, Options, TransferId};
-use alloc::collections::VecDeque;
-use alloc::sync::Arc;
+use crate::agenda::Agenda;
+use crate::peers::Peers;
+use crate::silence::Silence;
+use crate::transfer::{Stage, Transfer};
+use crate::{CommandError, Config, Event, Keepalive, Method, Reason, Side, TransferId};
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
-use bytes::Bytes;
-use bytestreams_machine::{Entropy, Input, Instant, Machine, Output, Own};
-use bytestreams_stanza::{File, Jid, Range, Sid, ns};
+use bytestreams_ibb::Strays;
+use bytestreams_machine::{Ids, Instant, Machine, Output, Own, Requests};
+use bytestreams_stanza::{File, Jid, Sid, Stanza, ns};
 
 /// All transfers of one link, in both directions, as one machine.
+///
+/// Commands act at once on the machine and are carried out by its outputs: drain
+/// [`Machine::poll_output`] after each. What comes of them is told by [`Event`]s.
 #[derive(Debug)]
 pub struct Transfers {
-    own: Own,
-    config: Config,
-    queue: VecDeque<Output<Event>>,
+    pub(crate) own: Own,
+    pub(crate) config: Config,
+    pub(crate) live: BTreeMap<TransferId, Box<Transfer>>,
+    /// By the other end and the stream: never by the stream alone, which its initiator chose.
+    pub(crate) streams: BTreeMap<(Jid, Sid), TransferId>,
+    /// By what its requests are told by.
+    pub(crate) tags: BTreeMap<u16, TransferId>,
+    pub(crate) peers: Peers,
+    /// Questions of what a peer can do.
+    pub(crate) questions: Requests<Jid>,
+    pub(crate) strays: Strays,
+    pub(crate) silence: Silence,
+    pub(crate) agenda: Agenda,
+    pub(crate) queue: VecDeque<Output<Event>>,
+    /// For the requests of the link itself.
+    pub(crate) ids: Ids,
+    /// Octets received in band and not stored, over all transfers.
+    pub(crate) buffered: usize,
+    /// How many transfers are over and only being closed.
+    pub(crate) closing: usize,
+    pub(crate) lost: bool,
+    next_id: TransferId,
+    next_tag: u16,
 }
+
+/// What this machine can do.
+const METHODS: [Method; 1] = [Method::Ibb];
+
+/// Outputs that wait at most while the link is read: a driver drains them all the time, except
+/// while its peer does not read what it writes.
+const MOST_OUTPUTS: usize = 8192;
 
 impl Transfers {
     /// Makes a machine for one link, which is up at `now`. `own` is who we are on it.
-    pub fn new(own: Own, config: Config, _now: Instant) -> Self {
+    ///
+    /// Methods in `config` that this machine does not have are dropped.
+    pub fn new(own: Own, mut config: Config, now: Instant) -> Self {
+        config.methods.retain(|method| METHODS.contains(method));
+        // Each has a tag of its own.
+        config.bounds.transfers = config.bounds.transfers.min(usize::from(u16::MAX));
         Self {
             own,
-            config,
+            live: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            tags: BTreeMap::new(),
+            peers: Peers::new(config.bounds.peers),
+            questions: Requests::default(),
+            strays: Strays::new(),
+            silence: Silence::new(config.keepalive != Keepalive::Off, now),
+            agenda: Agenda::default(),
             queue: VecDeque::new(),
+            ids: Ids::new("link"),
+            buffered: 0,
+            closing: 0,
+            lost: false,
+            next_id: TransferId(1),
+            next_tag: 0,
+            config,
         }
     }
 
@@ -37,176 +90,255 @@ impl Transfers {
     }
 
     /// The features to tell in disco#info (XEP-0030), for the
-    /// [`Responder`](bytestreams_machine::Responder) behind this machine.
+    /// [`Responder`](bytestreams_machine::Responder) behind this machine. Each is told only while
+    /// its method is enabled.
     pub fn features(&self) -> Vec<&'static str> {
-        alloc::vec![
-            ns::SI,
-            ns::FILE_TRANSFER,
-            ns::IBB,
-            ns::FEATURE_NEG,
-            ns::IBB_PIPELINE
-        ]
+        let mut features = Vec::from([ns::SI, ns::FILE_TRANSFER, ns::FEATURE_NEG]);
+        if self.config.methods.contains(&Method::Ibb) {
+            features.extend([ns::IBB, ns::IBB_PIPELINE]);
+        }
+        features
     }
 
-    /// Offers a file to a peer (XEP-0096), which has 300 s to answer.
-    ///
-    /// Give `file` a name and a size always (some peers and one server drop offers without). With
-    /// `range` in it (`Some(Range::default())`) the peer may ask for a part: then write only the
-    /// part that [`Event::Accepted`] names. `hash` lets a peer resume.
-    ///
-    /// Everything that goes wrong, here too, is told by [`Event::Failed`].
-    pub fn offer(
-        &mut self,
-        _to: Jid,
-        _file: File,
-        _options: Options,
-        _entropy: Entropy,
-        _now: Instant,
-    ) -> TransferId {
-        TransferId(0)
-    }
-
-    /// Opens a stream without an offer (XEP-0047 alone), for octets both ways.
-    pub fn open(
-        &mut self,
-        _to: Jid,
-        _options: Options,
-        _entropy: Entropy,
-        _now: Instant,
-    ) -> TransferId {
-        TransferId(0)
-    }
-
-    /// Accepts what a peer offered, from [`Range::offset`] on if the offer has `<range/>`, `hash`
-    /// and size (XEP-0096, section 3); `Range::default()` asks for everything.
-    ///
-    /// # Errors
-    /// When it is not there to be accepted, or the range cannot be asked for; nothing was sent then.
-    pub fn accept(
-        &mut self,
-        _id: TransferId,
-        _range: Range,
-        _now: Instant,
-    ) -> Result<(), CommandError> {
-        Err(CommandError::UnknownTransfer)
-    }
-
-    /// Declines what a peer offered (forbidden, XEP-0095; not-acceptable for an unannounced
-    /// stream), with words for the peer if given. [`Event::Failed`] follows.
-    ///
-    /// # Errors
-    /// When it is not there to be declined.
-    pub fn decline(
-        &mut self,
-        _id: TransferId,
-        _text: Option<Arc<str>>,
-        _now: Instant,
-    ) -> Result<(), CommandError> {
-        Err(CommandError::UnknownTransfer)
-    }
-
-    /// Ends a transfer at any stage, towards the peer too. [`Event::Failed`] follows.
+    /// Ends a transfer at any stage, towards the peer too where there is a way to tell it (there is
+    /// none for an offer that it has not answered). [`Event::Failed`] follows.
     ///
     /// # Errors
     /// When there is no such transfer.
-    pub fn cancel(&mut self, _id: TransferId, _now: Instant) -> Result<(), CommandError> {
-        Err(CommandError::UnknownTransfer)
+    pub fn cancel(&mut self, id: TransferId, now: Instant) -> Result<(), CommandError> {
+        let reason = Reason::Cancelled { by: Side::Us };
+        if self.get(id)?.is_undecided() {
+            return self.turn_down(id, None, reason, now);
+        }
+        self.end(id, Err(reason), now);
+        Ok(())
     }
 
-    /// Splits off at most one block of `octets` and sends it; answers its length. Call again until
-    /// `octets` is empty or it is blocked.
-    ///
-    /// # Errors
-    /// When nothing was taken.
-    pub fn write(
-        &mut self,
-        _id: TransferId,
-        _octets: &mut Bytes,
-        _now: Instant,
-    ) -> Result<usize, Blocked> {
-        Err(Blocked::UnknownTransfer)
+    /// Says that the link is gone: every transfer fails with [`Reason::LinkLost`], and so does
+    /// whatever is started afterwards. Drain the events, then drop the machine.
+    pub fn link_lost(&mut self, _now: Instant) {
+        self.lost = true;
+        self.silence.stop();
+        self.queue
+            .retain(|output| matches!(output, Output::Event(_)));
+        for (id, transfer) in core::mem::take(&mut self.live) {
+            if !transfer.is_over() {
+                let reason = Reason::LinkLost;
+                self.tell(Event::Failed { id, reason });
+            }
+        }
+        self.streams.clear();
+        self.tags.clear();
+        self.questions = Requests::default();
+        self.agenda = Agenda::default();
+        self.strays = Strays::new();
+        self.buffered = 0;
+        self.closing = 0;
     }
-
-    /// Says that everything is written: once all is acknowledged, the stream is closed, and
-    /// [`Event::Done`] follows when the peer has confirmed.
-    ///
-    /// # Errors
-    /// When there is no such transfer, or it is not established.
-    pub fn finish(&mut self, _id: TransferId, _now: Instant) -> Result<(), CommandError> {
-        Err(CommandError::UnknownTransfer)
-    }
-
-    /// Takes the next block received, if any. Follow with [`Transfers::stored`].
-    pub fn read(&mut self, _id: TransferId) -> Option<Bytes> {
-        None
-    }
-
-    /// Says that `octets` more of what was read are stored: that acknowledges them to the peer,
-    /// which sends no more than it has acknowledgements for.
-    pub fn stored(&mut self, _id: TransferId, _octets: usize, _now: Instant) {}
-
-    /// Says how the receiving of a file went after [`Event::Ended`]: synced, checked and in its
-    /// place, or not. Only now the peer is told that the stream is closed (at the latest 4 s after
-    /// it asked), and [`Event::Done`] or [`Event::Failed`] follows.
-    ///
-    /// It may come earlier: `Ok` when everything announced is stored, `Err` at any time.
-    ///
-    /// # Errors
-    /// When there is no such transfer, or `Ok` was said before everything had come.
-    pub fn completed(
-        &mut self,
-        _id: TransferId,
-        _result: Result<(), Incomplete>,
-        _now: Instant,
-    ) -> Result<(), CommandError> {
-        Err(CommandError::UnknownTransfer)
-    }
-
-    /// Says that the link is gone: every transfer fails with [`crate::Reason::LinkLost`]. Drain the
-    /// events, then drop the machine.
-    pub fn link_lost(&mut self, _now: Instant) {}
 
     /// Says whether the driver should go on reading the link. It is false while more octets wait
-    /// to be stored than [`crate::Bounds::buffered`]; look again after [`Transfers::stored`].
+    /// to be stored than [`crate::Bounds::buffered`]; look again after [`Transfers::stored`] and
+    /// after draining the outputs.
     pub fn wants_input(&self) -> bool {
-        true
+        !self.is_deaf() && self.queue.len() < MOST_OUTPUTS
     }
 
     /// The peer of a transfer that has not ended: as given, then as its answers are stamped.
-    pub fn peer(&self, _id: TransferId) -> Option<&Jid> {
-        None
+    pub fn peer(&self, id: TransferId) -> Option<&Jid> {
+        self.get(id).ok().map(|transfer| &transfer.peer)
     }
 
-    /// The stream of a transfer that has not ended. It changes when the offer is repeated.
-    pub fn sid(&self, _id: TransferId) -> Option<&Sid> {
-        None
+    /// The stream of a transfer that has not ended. It changes when the offer is repeated
+    /// ([`Event::FellBack`]).
+    pub fn sid(&self, id: TransferId) -> Option<&Sid> {
+        self.get(id).ok().map(|transfer| &transfer.sid)
+    }
+
+    /// How many octets will travel in a transfer that has not ended, where that is known: the size
+    /// of the file, or of the range that was accepted.
+    pub fn expected(&self, id: TransferId) -> Option<u64> {
+        self.get(id).ok().and_then(|transfer| transfer.expected)
+    }
+
+    /// The file that we offered, or that was offered to us and is not decided on.
+    pub fn file(&self, id: TransferId) -> Option<&File> {
+        let transfer = self.get(id).ok()?;
+        if let Stage::Offered(answer, _) = &transfer.stage {
+            return Some(answer.file());
+        }
+        let proposal = transfer.started.as_ref()?.proposal.as_ref();
+        proposal.map(|proposal| &proposal.file)
     }
 
     /// How many transfers have not ended.
     pub fn len(&self) -> usize {
-        0
+        self.live.len() - self.closing
     }
 
     /// Says whether no transfer is going on.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// Says whether nothing is going on at all: no transfer, no stream of one that is over and waits
+    /// for its peer's confirmation, no output. A program that wants to leave waits for this.
+    pub fn is_idle(&self) -> bool {
+        self.live.is_empty() && self.queue.is_empty()
+    }
 }
 
-impl Machine for Transfers {
-    type Event = Event;
-
-    fn handle_input(&mut self, input: Input, _now: Instant) -> Option<Input> {
-        Some(input)
+/// What the modules share.
+impl Transfers {
+    pub(crate) fn get(&self, id: TransferId) -> Result<&Transfer, CommandError> {
+        self.live
+            .get(&id)
+            .map(|transfer| &**transfer)
+            .filter(|transfer| !transfer.is_over())
+            .ok_or(CommandError::UnknownTransfer)
     }
 
-    fn handle_timeout(&mut self, _now: Instant) {}
-
-    fn poll_output(&mut self) -> Option<Output<Event>> {
-        self.queue.pop_front()
+    pub(crate) fn get_mut(&mut self, id: TransferId) -> Result<&mut Transfer, CommandError> {
+        self.live
+            .get_mut(&id)
+            .map(|transfer| &mut **transfer)
+            .filter(|transfer| !transfer.is_over())
+            .ok_or(CommandError::UnknownTransfer)
     }
 
-    fn poll_timeout(&self) -> Option<Instant> {
-        None
+    pub(crate) fn tell(&mut self, event: Event) {
+        self.queue.push_back(Output::Event(event));
+    }
+
+    pub(crate) fn send(&mut self, stanza: impl Into<Stanza>) {
+        self.queue.push_back(Output::Stanza(stanza.into()));
+    }
+
+    /// Answers a stranger: not at all, when more wait than could be of use.
+    pub(crate) fn answer(&mut self, stanza: impl Into<Stanza>) {
+        if self.queue.len() < MOST_OUTPUTS {
+            self.send(stanza);
+        }
+    }
+
+    pub(crate) fn new_id(&mut self) -> TransferId {
+        let id = self.next_id;
+        self.next_id = TransferId(id.0 + 1);
+        id
+    }
+
+    /// A tag that no transfer has; the bound on transfers leaves one free.
+    pub(crate) fn new_tag(&mut self) -> u16 {
+        while self.tags.contains_key(&self.next_tag) {
+            self.next_tag = self.next_tag.wrapping_add(1);
+        }
+        let tag = self.next_tag;
+        self.next_tag = tag.wrapping_add(1);
+        tag
+    }
+
+    pub(crate) fn insert(&mut self, id: TransferId, transfer: Transfer) {
+        let key = (transfer.peer.clone(), transfer.sid.clone());
+        self.streams.insert(key, id);
+        self.tags.insert(transfer.tag, id);
+        self.live.insert(id, Box::new(transfer));
+    }
+
+    pub(crate) fn by_stream(&self, from: Option<&Jid>, sid: &Sid) -> Option<TransferId> {
+        let key = (from?.clone(), sid.clone());
+        self.streams.get(&key).copied()
+    }
+
+    /// Says whether there is no room for what is received, so that nobody listens to the link.
+    pub(crate) fn is_deaf(&self) -> bool {
+        self.buffered > self.config.bounds.buffered
+    }
+
+    /// Ends a transfer for the application, and for the peer where there is a stream.
+    pub(crate) fn end(&mut self, id: TransferId, outcome: Result<(), Reason>, now: Instant) {
+        let Ok(transfer) = self.get_mut(id) else {
+            return;
+        };
+        let stage = core::mem::replace(&mut transfer.stage, Stage::Over);
+        let mut closing = false;
+        if let Stage::InBand(mut session) = stage {
+            if !session.is_closed() {
+                session.abort(now);
+                transfer.stage = Stage::Closing(session);
+                closing = true;
+            }
+        }
+        self.tell(match outcome {
+            Ok(()) => Event::Done { id },
+            Err(reason) => Event::Failed { id, reason },
+        });
+        if closing {
+            self.closing += 1;
+            self.touch(id, now);
+        } else {
+            self.forget(id);
+        }
+    }
+
+    /// Drops a transfer that is over and whose stream, if it had one, is closed.
+    pub(crate) fn forget(&mut self, id: TransferId) {
+        let Some(transfer) = self.live.remove(&id) else {
+            return;
+        };
+        if matches!(transfer.stage, Stage::Closing(_)) {
+            self.closing -= 1;
+        }
+        self.buffered -= transfer.buffered;
+        self.tags.remove(&transfer.tag);
+        self.streams.remove(&(transfer.peer, transfer.sid));
+        let live = &self.live;
+        self.agenda.tidy(live.iter().map(|(id, t)| (id, t.booked)));
+    }
+
+    /// Lets a transfer say what it has to say, after anything that may have moved it.
+    pub(crate) fn touch(&mut self, id: TransferId, now: Instant) {
+        self.pump(id, now);
+        self.hold_to_what_was_announced(id, now);
+        if let Some(transfer) = self.live.get_mut(&id) {
+            let buffered = transfer.session().map_or(0, |session| session.buffered());
+            self.buffered = self.buffered + buffered - transfer.buffered;
+            transfer.buffered = buffered;
+            let due = transfer.due();
+            self.agenda.book(id, &mut transfer.booked, due);
+        }
+    }
+
+    fn pump(&mut self, id: TransferId, now: Instant) {
+        while let Some(transfer) = self.live.get_mut(&id) {
+            match &mut transfer.stage {
+                Stage::Offering(offer) => match offer.poll_output() {
+                    Some(Output::Stanza(stanza)) => self.send(stanza),
+                    Some(Output::Event(event)) => self.answered(id, event, now),
+                    Some(Output::Net(_)) => {}
+                    None => return,
+                },
+                Stage::InBand(session) => match session.poll_output() {
+                    Some(Output::Stanza(stanza)) => self.send(stanza),
+                    Some(Output::Event(event)) => self.stream_event(id, event, now),
+                    Some(Output::Net(_)) => {}
+                    None => return,
+                },
+                Stage::Closing(session) => match session.poll_output() {
+                    Some(Output::Stanza(stanza)) => self.send(stanza),
+                    Some(Output::Event(_) | Output::Net(_)) => {}
+                    None if session.is_closed() => {
+                        self.strays
+                            .remember(transfer.peer.clone(), transfer.sid.clone(), now);
+                        self.forget(id);
+                        return;
+                    }
+                    None => return,
+                },
+                Stage::Probing(_)
+                | Stage::Offered(..)
+                | Stage::Asked(..)
+                | Stage::Expecting(_)
+                | Stage::Over => return,
+            }
+        }
     }
 }

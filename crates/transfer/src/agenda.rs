@@ -1,0 +1,100 @@
+//! Who is to be woken when.
+
+use crate::TransferId;
+use alloc::collections::{BTreeMap, BinaryHeap};
+use bytestreams_machine::Instant;
+use core::cmp::Reverse;
+
+/// The deadlines of many transfers.
+///
+/// A deadline that moves back, which is what happens with every block, costs nothing: the old entry
+/// stays and is found to be early when it comes up. So [`Agenda::next`] may be earlier than the
+/// earliest deadline, never later.
+#[derive(Debug, Default)]
+pub(crate) struct Agenda {
+    heap: BinaryHeap<Reverse<(Instant, TransferId)>>,
+}
+
+/// What the agenda has for one transfer; kept beside its deadline.
+pub(crate) type Booked = Option<Instant>;
+
+impl Agenda {
+    /// Sees to it that the transfer comes up at `due` or before.
+    pub(crate) fn book(&mut self, id: TransferId, booked: &mut Booked, due: Option<Instant>) {
+        let Some(due) = due else { return };
+        if booked.is_none_or(|already| due < already) {
+            *booked = Some(due);
+            self.heap.push(Reverse((due, id)));
+        }
+    }
+
+    /// Takes the next that comes up until `now`. The caller compares the time with what is
+    /// [`Booked`]: where they differ, the entry was overtaken.
+    pub(crate) fn take(&mut self, now: Instant) -> Option<(Instant, TransferId)> {
+        let &Reverse((due, id)) = self.heap.peek()?;
+        if due > now {
+            return None;
+        }
+        self.heap.pop();
+        Some((due, id))
+    }
+
+    /// Says when the next comes up.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.heap.peek().map(|Reverse((due, _))| *due)
+    }
+
+    /// Drops what was overtaken, when it has become much.
+    pub(crate) fn tidy<'a>(&mut self, live: impl Iterator<Item = (&'a TransferId, Booked)>) {
+        if self.heap.len() < 1024 {
+            return;
+        }
+        let live: BTreeMap<TransferId, Instant> = live
+            .filter_map(|(id, booked)| booked.map(|due| (*id, due)))
+            .collect();
+        if self.heap.len() > 4 * live.len() {
+            self.heap = live
+                .into_iter()
+                .map(|(id, due)| Reverse((due, id)))
+                .collect();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: fn(u64) -> Instant = Instant::from_micros;
+
+    #[test]
+    fn an_earlier_deadline_is_booked_and_a_later_one_is_not() {
+        let mut agenda = Agenda::default();
+        let mut booked = None;
+        let id = TransferId(1);
+        agenda.book(id, &mut booked, None);
+        assert_eq!(agenda.next(), None);
+        agenda.book(id, &mut booked, Some(AT(20)));
+        agenda.book(id, &mut booked, Some(AT(30)));
+        assert_eq!((agenda.heap.len(), booked), (1, Some(AT(20))));
+        agenda.book(id, &mut booked, Some(AT(10)));
+        assert_eq!((agenda.next(), booked), (Some(AT(10)), Some(AT(10))));
+        assert_eq!(agenda.take(AT(9)), None);
+        assert_eq!(agenda.take(AT(25)), Some((AT(10), id)));
+        assert_eq!(agenda.take(AT(25)), Some((AT(20), id)), "overtaken");
+        assert_eq!(agenda.take(AT(25)), None);
+    }
+
+    #[test]
+    fn what_was_overtaken_does_not_pile_up() {
+        let mut agenda = Agenda::default();
+        let mut booked = None;
+        let id = TransferId(1);
+        for due in (0..100_000).rev() {
+            agenda.book(id, &mut booked, Some(AT(due)));
+            agenda.tidy([(&id, booked)].into_iter());
+        }
+        assert!(agenda.heap.len() <= 1024);
+        assert_eq!(agenda.next(), Some(AT(0)));
+    }
+}

@@ -1,0 +1,257 @@
+//! What peers start: offers and streams, and the answers to them.
+
+use crate::transfer::{Stage, Transfer, part};
+use crate::{CommandError, Event, Method, Options, Reason, Side, Step, TransferId, Transfers};
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use bytestreams_ibb::{Session, refusal};
+use bytestreams_machine::Instant;
+use bytestreams_si::{Answer, Methods};
+use bytestreams_stanza::{Condition, File, Iq, Jid, Open, Range, Sid, StanzaError};
+use core::time::Duration;
+
+/// How long the application has to decide: a person may be asked, and the peer waits as long.
+const DECISION: Duration = Duration::from_secs(300);
+
+/// How long a peer that was accepted has to open the stream.
+const OPENING: Duration = Duration::from_secs(30);
+
+impl Transfers {
+    /// Accepts what a peer offered, from [`Range::offset`] on if the offer has `<range/>`, `hash`
+    /// and size (XEP-0096, section 3); `Range::default()` asks for everything.
+    ///
+    /// # Errors
+    /// When it is not there to be accepted, or the range cannot be asked for; nothing was sent then.
+    pub fn accept(
+        &mut self,
+        id: TransferId,
+        range: Range,
+        now: Instant,
+    ) -> Result<(), CommandError> {
+        let transfer = self.get_mut(id)?;
+        match core::mem::replace(&mut transfer.stage, Stage::Over) {
+            Stage::Offered(answer, due) => {
+                let file = answer.file();
+                let ranges = file.range.is_some() && file.hash.is_some();
+                let part = part(range, file.size).filter(|(partly, _)| ranges || !partly);
+                let (Some((partly, expected)), Some(&method)) = (part, answer.methods().first())
+                else {
+                    transfer.stage = Stage::Offered(answer, due);
+                    return Err(CommandError::BadRange);
+                };
+                transfer.expected = expected;
+                transfer.ranged = partly;
+                transfer.stage = Stage::Expecting(now + OPENING);
+                let range = if partly { range } else { Range::default() };
+                self.send(answer.accept(method, range));
+                self.tell(Event::Accepted { id, method, range });
+            }
+            Stage::Asked(asked, due) => {
+                if part(range, None).is_none() {
+                    transfer.stage = Stage::Asked(asked, due);
+                    return Err(CommandError::BadRange);
+                }
+                let (iq, open) = &*asked;
+                self.tell(Event::Accepted {
+                    id,
+                    method: Method::Ibb,
+                    range: Range::default(),
+                });
+                self.take_stream(id, iq, open, now);
+            }
+            stage @ (Stage::Offering(_)
+            | Stage::Probing(_)
+            | Stage::Expecting(_)
+            | Stage::InBand(_)
+            | Stage::Closing(_)
+            | Stage::Over) => {
+                transfer.stage = stage;
+                return Err(CommandError::WrongStage);
+            }
+        }
+        self.touch(id, now);
+        Ok(())
+    }
+
+    /// Declines what a peer offered (forbidden, XEP-0095; not-acceptable for an unannounced
+    /// stream), with words for the peer if given. [`Event::Failed`] follows.
+    ///
+    /// # Errors
+    /// When it is not there to be declined.
+    pub fn decline(
+        &mut self,
+        id: TransferId,
+        text: Option<Arc<str>>,
+        now: Instant,
+    ) -> Result<(), CommandError> {
+        if !self.get(id)?.is_undecided() {
+            return Err(CommandError::WrongStage);
+        }
+        let reason = Reason::Declined {
+            by: Side::Us,
+            text: text.clone(),
+        };
+        self.turn_down(id, text, reason, now)
+    }
+
+    /// Answers what waits for a decision with a refusal, and ends it.
+    pub(crate) fn turn_down(
+        &mut self,
+        id: TransferId,
+        text: Option<Arc<str>>,
+        reason: Reason,
+        now: Instant,
+    ) -> Result<(), CommandError> {
+        let refusal = match &self.get(id)?.stage {
+            Stage::Offered(answer, _) => answer.decline(text),
+            Stage::Asked(asked, _) => asked.0.error(StanzaError {
+                text,
+                ..refusal::not_acceptable()
+            }),
+            Stage::Offering(_)
+            | Stage::Probing(_)
+            | Stage::Expecting(_)
+            | Stage::InBand(_)
+            | Stage::Closing(_)
+            | Stage::Over => return Err(CommandError::WrongStage),
+        };
+        self.send(refusal);
+        self.end(id, Err(reason), now);
+        Ok(())
+    }
+
+    /// Gives up what nobody decided on, or nobody opened.
+    pub(crate) fn overdue(&mut self, id: TransferId, now: Instant) {
+        let undecided = self.get(id).is_ok_and(Transfer::is_undecided);
+        if undecided {
+            let step = Step::Decision;
+            let _ = self.turn_down(id, None, Reason::TimedOut { step }, now);
+        } else {
+            let step = Step::Open;
+            self.end(id, Err(Reason::TimedOut { step }), now);
+        }
+    }
+
+    /// Takes an offer (XEP-0095, section 3.2). Every one is answered: now, or when the application
+    /// has decided.
+    pub(crate) fn offered(&mut self, iq: &Iq, now: Instant) {
+        let answer = match Answer::read(iq, &self.config.methods) {
+            Ok(answer) => answer,
+            Err(error) => return self.answer(iq.error(error)),
+        };
+        let (from, sid) = (answer.from().clone(), answer.sid().clone());
+        if let Some(known) = self.by_stream(Some(&from), &sid) {
+            // The same request again, after the peer resumed its connection, is answered once.
+            let repeated = matches!(self.live.get(&known).map(|t| &t.stage),
+                Some(Stage::Offered(pending, _)) if *pending.id() == iq.id);
+            if !repeated {
+                self.answer(iq.error(Condition::Conflict));
+            }
+            return;
+        }
+        if !self.has_room(&from) {
+            return self.answer(iq.error(refusal::too_many()));
+        }
+        let id = self.new_id();
+        let event = Event::Offered {
+            id,
+            from: from.clone(),
+            sid: sid.clone(),
+            file: answer.file().clone(),
+            mime_type: answer.mime_type().cloned(),
+            methods: Methods::from_slice(answer.methods()),
+            announced: true,
+        };
+        let stage = Stage::Offered(Box::new(answer), now + DECISION);
+        let tag = self.new_tag();
+        self.insert(id, Transfer::new(from, sid, tag, stage));
+        self.tell(event);
+        self.touch(id, now);
+    }
+
+    /// Takes an `<open/>` (XEP-0047, section 2.1): for what was accepted, or for a stream that
+    /// nobody announced.
+    pub(crate) fn opened(&mut self, iq: &Iq, open: &Open, now: Instant) {
+        let Some(from) = &iq.from else {
+            return self.answer(iq.error(refusal::not_acceptable()));
+        };
+        let config = self.stream_config(from, &Options::default());
+        if let Some(error) = refusal::of_open(open, &config) {
+            return self.answer(iq.error(error));
+        }
+        if let Some(known) = self.by_stream(Some(from), &open.sid) {
+            return match self.live.get(&known).map(|t| &t.stage) {
+                Some(Stage::Expecting(_)) => {
+                    self.take_stream(known, iq, open, now);
+                    self.touch(known, now);
+                }
+                Some(Stage::Asked(asked, _)) if asked.0.id == iq.id => {}
+                _ => self.answer(iq.error(refusal::not_acceptable())),
+            };
+        }
+        if !self.config.allow_unannounced || !self.config.methods.contains(&Method::Ibb) {
+            return self.answer(iq.error(refusal::not_acceptable()));
+        }
+        if !self.has_room(from) {
+            return self.answer(iq.error(refusal::too_many()));
+        }
+        let id = self.new_id();
+        let tag = self.new_tag();
+        let asked = Box::new((iq.clone(), open.clone()));
+        let stage = Stage::Asked(asked, now + DECISION);
+        let mut transfer = Transfer::new(from.clone(), open.sid.clone(), tag, stage);
+        transfer.announced = false;
+        self.insert(id, transfer);
+        self.tell(Event::Offered {
+            id,
+            from: from.clone(),
+            sid: open.sid.clone(),
+            file: File::default(),
+            mime_type: None,
+            methods: Methods::from_slice(&[Method::Ibb]),
+            announced: false,
+        });
+        self.touch(id, now);
+    }
+
+    fn take_stream(&mut self, id: TransferId, iq: &Iq, open: &Open, now: Instant) {
+        let Ok(transfer) = self.get(id) else { return };
+        let peer = transfer.peer.clone();
+        let config = self.stream_config(&peer, &Options::default());
+        let ids = transfer.ids.clone();
+        let session = Session::accept(peer, iq, open, config, ids, now);
+        if let Ok(transfer) = self.get_mut(id) {
+            transfer.stage = Stage::InBand(Box::new(session));
+        }
+    }
+
+    /// Takes a `<close/>` for what has no stream yet; says whether there was something to close.
+    pub(crate) fn closed_early(&mut self, iq: &Iq, sid: &Sid, now: Instant) -> bool {
+        let Some(id) = self.by_stream(iq.from.as_ref(), sid) else {
+            return false;
+        };
+        let by = Side::Peer;
+        match self.live.get(&id).map(|t| &t.stage) {
+            Some(Stage::Asked(asked, _)) => {
+                let refusal = asked.0.error(refusal::not_acceptable());
+                self.send(refusal);
+            }
+            Some(Stage::Expecting(_)) => {}
+            _ => return false,
+        }
+        self.send(iq.result(None));
+        self.end(id, Err(Reason::Cancelled { by }), now);
+        true
+    }
+
+    /// Says whether one more transfer of this peer fits.
+    fn has_room(&self, from: &Jid) -> bool {
+        let bounds = &self.config.bounds;
+        let all = self.live.values().map(|transfer| &**transfer);
+        let all = all.filter(|t| t.started.is_none() && t.peer.same_bare(from));
+        let open = all.clone().filter(|t| t.is_undecided()).count();
+        self.live.len() < bounds.transfers
+            && all.count() < bounds.transfers_a_peer
+            && open < bounds.open_offers_a_peer
+    }
+}

@@ -1,0 +1,205 @@
+//! The machine's five methods: where stanzas go, and when.
+
+use crate::silence::Alarm;
+use crate::transfer::{Stage, tag_of};
+use crate::{Event, Keepalive, TransferId, Transfers};
+use bytestreams_machine::{Input, Instant, Machine, Output};
+use bytestreams_stanza::{Iq, IqBody, Message, Payload, Presence, PresenceType, Sid, Stanza, ns};
+
+impl Machine for Transfers {
+    type Event = Event;
+
+    fn handle_input(&mut self, input: Input, now: Instant) -> Option<Input> {
+        let stanza = match input {
+            Input::Stanza(stanza) if !self.lost => stanza,
+            other @ (Input::Stanza(_) | Input::Net(_)) => return Some(other),
+        };
+        self.silence.heard(now);
+        let rest = match stanza {
+            Stanza::Iq(iq) if iq.request().is_some() => self.request(iq, now),
+            Stanza::Iq(iq) => self.reply(iq, now),
+            Stanza::Message(message) => self.message(message, now),
+            Stanza::Presence(presence) => Some(self.presence(presence)),
+        };
+        let rest = self.strays.handle_input(Input::Stanza(rest?), now);
+        self.drain_strays();
+        rest
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        while let Some(peer) = self.questions.expired(now) {
+            self.peers.answered(&peer, None);
+            self.resume_probing(&peer, now);
+        }
+        while let Some((due, id)) = self.agenda.take(now) {
+            let Some(transfer) = self.live.get_mut(&id) else {
+                continue;
+            };
+            if transfer.booked == Some(due) {
+                transfer.booked = None;
+                self.wake(id, now);
+            }
+        }
+        self.strays.handle_timeout(now);
+        self.drain_strays();
+        match self.silence.due(self.is_deaf(), now) {
+            Some(Alarm::Ping) => self.ping(),
+            Some(Alarm::Lost) => {
+                self.link_lost(now);
+                self.tell(Event::LinkLost);
+            }
+            None => {}
+        }
+    }
+
+    fn poll_output(&mut self) -> Option<Output<Event>> {
+        let mut output = self.queue.pop_front()?;
+        if let Output::Event(Event::Progress { id, octets }) = &mut output {
+            // What moved since it was queued is told with it.
+            if let Ok(transfer) = self.get_mut(*id) {
+                transfer.progress_told = false;
+                *octets = transfer.moved();
+            }
+        }
+        Some(output)
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        [
+            self.agenda.next(),
+            self.questions.next(),
+            self.strays.poll_timeout(),
+            self.silence.next(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+}
+
+impl Transfers {
+    fn request(&mut self, iq: Iq, now: Instant) -> Option<Stanza> {
+        match &iq.body {
+            IqBody::Set(Payload::Si(_)) if iq.from.is_some() => {
+                self.offered(&iq, now);
+                None
+            }
+            IqBody::Set(Payload::Open(open)) => {
+                self.opened(&iq, open, now);
+                None
+            }
+            IqBody::Set(Payload::Close(close)) if self.closed_early(&iq, &close.sid, now) => None,
+            IqBody::Set(payload) => {
+                let sid = stream_of(payload).cloned();
+                let id = sid.and_then(|sid| self.by_stream(iq.from.as_ref(), &sid));
+                self.feed(id, iq.into(), now)
+            }
+            IqBody::Get(_) | IqBody::Result(_) | IqBody::Error(_) => Some(iq.into()),
+        }
+    }
+
+    fn reply(&mut self, iq: Iq, now: Instant) -> Option<Stanza> {
+        if let Some(peer) = self.questions.answered(&self.own, &iq) {
+            if let IqBody::Result(Some(Payload::DiscoInfo(info))) = &iq.body {
+                self.peers.answered(&peer, Some(info));
+            } else {
+                self.peers.answered(&peer, None);
+            }
+            self.resume_probing(&peer, now);
+            return None;
+        }
+        let id = self.by_tag(iq.id.as_str());
+        self.feed(id, iq.into(), now)
+    }
+
+    fn message(&mut self, message: Message, now: Instant) -> Option<Stanza> {
+        let sid = message.payload.as_ref().and_then(stream_of);
+        let by_stream = sid.and_then(|sid| self.by_stream(message.from.as_ref(), sid));
+        // One that bounced is known by its id where its content was not echoed.
+        let bounced = message.id.as_ref().filter(|_| message.error.is_some());
+        let id = by_stream.or_else(|| bounced.and_then(|id| self.by_tag(id.as_str())));
+        self.feed(id, message.into(), now)
+    }
+
+    fn presence(&mut self, presence: Presence) -> Stanza {
+        if let (PresenceType::Unavailable, Some(from)) = (presence.kind, &presence.from) {
+            self.peers.forget(from);
+        }
+        presence.into()
+    }
+
+    fn by_tag(&self, id: &str) -> Option<TransferId> {
+        self.tags.get(&tag_of(id)?).copied()
+    }
+
+    /// Gives a stanza to the transfer that it may belong to; answers what is left of it.
+    fn feed(&mut self, id: Option<TransferId>, stanza: Stanza, now: Instant) -> Option<Stanza> {
+        let Some((id, transfer)) = id.and_then(|id| Some((id, self.live.get_mut(&id)?))) else {
+            return Some(stanza);
+        };
+        let input = Input::Stanza(stanza);
+        let rest = match &mut transfer.stage {
+            Stage::Offering(offer) => offer.handle_input(input, now),
+            Stage::InBand(session) | Stage::Closing(session) => session.handle_input(input, now),
+            Stage::Probing(_)
+            | Stage::Offered(..)
+            | Stage::Asked(..)
+            | Stage::Expecting(_)
+            | Stage::Over => Some(input),
+        };
+        self.touch(id, now);
+        match rest {
+            Some(Input::Stanza(stanza)) => Some(stanza),
+            Some(Input::Net(_)) | None => None,
+        }
+    }
+
+    fn wake(&mut self, id: TransferId, now: Instant) {
+        let Some(transfer) = self.live.get_mut(&id) else {
+            return;
+        };
+        let is_due = transfer.due().is_some_and(|due| due <= now);
+        match &mut transfer.stage {
+            _ if !is_due => {}
+            Stage::Offering(offer) => offer.handle_timeout(now),
+            Stage::InBand(session) | Stage::Closing(session) => session.handle_timeout(now),
+            Stage::Probing(_) => return self.open_now(id, now),
+            Stage::Offered(..) | Stage::Asked(..) | Stage::Expecting(_) => {
+                return self.overdue(id, now);
+            }
+            Stage::Over => {}
+        }
+        self.touch(id, now);
+    }
+
+    fn ping(&mut self) {
+        let to = match &self.config.keepalive {
+            Keepalive::Off => return,
+            Keepalive::Link => None,
+            Keepalive::To(jid) => Some(jid.clone()),
+        };
+        let id = self.ids.next_id();
+        self.send(Iq::get(to, id, Payload::Ping));
+    }
+
+    fn drain_strays(&mut self) {
+        while let Some(output) = self.strays.poll_output() {
+            if let Output::Stanza(stanza) = output {
+                self.answer(stanza);
+            }
+        }
+    }
+}
+
+/// The in-band stream that a payload belongs to.
+fn stream_of(payload: &Payload) -> Option<&Sid> {
+    if let Payload::Data(data) = payload {
+        Some(&data.sid)
+    } else if let Payload::Close(close) = payload {
+        Some(&close.sid)
+    } else if let Payload::Invalid(invalid) = payload {
+        invalid.sid.as_ref().filter(|_| &*invalid.ns == ns::IBB)
+    } else {
+        None
+    }
+}
