@@ -32,6 +32,7 @@
 
 mod endpoint;
 pub mod file;
+mod jid;
 pub mod link;
 mod receiver;
 mod sender;
@@ -47,5 +48,6 @@ pub use endpoint::{
 #[cfg(feature = "client")]
 pub use link::client;
 pub use link::{component, serverless};
+pub use jid::prepare_jid;
 pub use receiver::{ReceiveError, ReceiveFile, Received, receive_file};
-pub use sender::{SendError, SendFile, Sent, send_file};
+pub use sender::{SendError, SendFile, Sending, Sent, send_file, start_file};

@@ -27,6 +27,8 @@ pub struct ReceiveFile {
     pub resume: bool,
     /// Whether to compute the SHA-256.
     pub sha256: bool,
+    /// How many octets are taken at most where no size is declared.
+    pub max_size: Option<u64>,
 }
 
 /// A file that was received.
@@ -104,6 +106,12 @@ pub async fn receive_file(
 ) -> Result<Received, ReceiveError> {
     let sid = offer.sid().clone();
     let takes_range = offer.takes_range();
+    if let (Some(size), Some(most)) = (offer.file().size, how.max_size)
+        && size > most
+    {
+        offer.decline(Some("the file is too large"));
+        return Err(StoreError::TooLarge { most }.into());
+    }
     let partial = match begin(&offer, store, how).await {
         Ok(partial) => partial,
         Err(error) => {
@@ -161,6 +169,7 @@ async fn begin(offer: &Offer, store: &Store, how: &ReceiveFile) -> Result<Partia
         let keep = Keep {
             resume: how.resume && file.range.is_some(),
             sha256: how.sha256,
+            max_size: how.max_size,
         };
         store.begin(&incoming, keep)
     })
@@ -326,6 +335,8 @@ impl Disk {
                             partial.write(&block)?;
                             octets += block.len();
                         }
+                        // An acknowledged octet outlives this process.
+                        partial.flush()?;
                         acknowledger.stored(octets);
                         // The other side may have gone; the next job, if any, tells.
                         let _ = done.try_send(());

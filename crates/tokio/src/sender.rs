@@ -107,10 +107,27 @@ impl From<Reason> for SendError {
 pub async fn send_file(
     endpoint: &Endpoint,
     to: Jid,
+    source: Source,
+    how: &SendFile,
+    on_event: impl FnMut(&Event),
+) -> Result<Sent, SendError> {
+    start_file(endpoint, to, source, how)
+        .await?
+        .run(on_event)
+        .await
+}
+
+/// Offers a file to a peer, or opens the stream for it, as [`send_file`] does: for callers that
+/// need to know the stream before its end. [`Sending::run`] does the rest.
+///
+/// # Errors
+/// A file that cannot be read.
+pub async fn start_file(
+    endpoint: &Endpoint,
+    to: Jid,
     mut source: Source,
     how: &SendFile,
-    mut on_event: impl FnMut(&Event),
-) -> Result<Sent, SendError> {
+) -> Result<Sending, SendError> {
     let mut hash = None;
     if how.resumable && !how.unannounced {
         (source, hash) = crate::threads::blocking(move || {
@@ -124,7 +141,7 @@ pub async fn send_file(
     } else {
         endpoint.offer(to, describe(&source, how, hash), how.options.clone())
     };
-    Sending {
+    Ok(Sending {
         sid: transfer.sid(),
         transfer,
         source: Original::of(source, how.sha256),
@@ -134,9 +151,7 @@ pub async fn send_file(
         sha256: None,
         began: tokio::time::Instant::now(),
         octets: 0,
-    }
-    .run(&mut on_event)
-    .await
+    })
 }
 
 fn describe(source: &Source, how: &SendFile, hash: Option<[u8; 16]>) -> File {
@@ -154,7 +169,8 @@ fn describe(source: &Source, how: &SendFile, hash: Option<[u8; 16]>) -> File {
     }
 }
 
-struct Sending {
+/// A file that is being sent. Dropping it cancels the transfer towards the peer.
+pub struct Sending {
     transfer: Transfer,
     sid: Option<Sid>,
     source: Original,
@@ -171,8 +187,27 @@ enum Step {
     Read(Result<Option<[u8; 32]>, SourceError>),
 }
 
+impl fmt::Debug for Sending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sending")
+            .field("sid", &self.sid)
+            .field("octets", &self.octets)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Sending {
-    async fn run(mut self, on_event: &mut impl FnMut(&Event)) -> Result<Sent, SendError> {
+    /// The stream; `None` when the transfer could not even begin.
+    pub fn sid(&self) -> Option<&Sid> {
+        self.sid.as_ref()
+    }
+
+    /// Waits for the answer, sends the file, and answers when the peer has it all. `on_event` hears
+    /// every event of the transfer but the last.
+    ///
+    /// # Errors
+    /// Those of [`send_file`].
+    pub async fn run(mut self, mut on_event: impl FnMut(&Event)) -> Result<Sent, SendError> {
         loop {
             let event = match poll_fn(|cx| self.poll_step(cx)).await {
                 Step::Event(event) => event,
@@ -215,7 +250,7 @@ impl Sending {
                 Some(_) => {}
                 None => return Err(Reason::LinkLost.into()),
             }
-            event.iter().for_each(&mut *on_event);
+            event.iter().for_each(&mut on_event);
         }
     }
 

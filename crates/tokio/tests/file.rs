@@ -11,6 +11,7 @@ use std::time::SystemTime;
 const RESUME: Keep = Keep {
     resume: true,
     sha256: false,
+    max_size: None,
 };
 
 fn md5(octets: &[u8]) -> [u8; 16] {
@@ -270,6 +271,27 @@ fn more_than_declared_is_refused_and_given_up() {
     partial.write(&data).unwrap();
     let error = partial.write(b"x").unwrap_err();
     assert!(matches!(error, StoreError::TooLong { declared: 10 }), "{error}");
+    drop(partial);
+    assert!(names(dir.path()).is_empty());
+}
+
+#[test]
+fn without_a_declared_size_the_bound_holds() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let offer = Incoming {
+        size: None,
+        md5: None,
+        ..incoming("a", b"")
+    };
+    let keep = Keep {
+        max_size: Some(10),
+        ..Keep::default()
+    };
+    let mut partial = store.begin(&offer, keep).unwrap();
+    partial.write(&[0; 10]).unwrap();
+    let error = partial.write(b"x").unwrap_err();
+    assert!(matches!(error, StoreError::TooLarge { most: 10 }), "{error}");
     drop(partial);
     assert!(names(dir.path()).is_empty());
 }

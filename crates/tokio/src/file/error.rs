@@ -22,6 +22,11 @@ pub enum StoreError {
         /// The size in the offer.
         declared: u64,
     },
+    /// More octets came than are taken; no size was declared.
+    TooLarge {
+        /// How many are taken.
+        most: u64,
+    },
     /// Fewer octets came than were declared.
     TooShort {
         /// The size in the offer.
@@ -78,6 +83,7 @@ impl fmt::Display for StoreError {
             Self::TooLong { declared } => {
                 write!(f, "more octets came than the {declared} declared")
             }
+            Self::TooLarge { most } => write!(f, "more octets came than the {most} that are taken"),
             Self::TooShort { declared, got } => {
                 write!(f, "{got} octets came of the {declared} declared")
             }

@@ -2,7 +2,7 @@
 
 use super::StoreError;
 use super::hashes::{Hashes, PIECE};
-use super::store::{Incoming, NAMES, Store};
+use super::store::{Incoming, Keep, NAMES, Store};
 use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -32,6 +32,7 @@ pub struct Partial {
     file: File,
     name: String,
     declared: Option<u64>,
+    most: Option<u64>,
     md5: Option<[u8; 16]>,
     modified: Option<SystemTime>,
     hashes: Hashes,
@@ -56,9 +57,9 @@ impl Partial {
         file: File,
         path: PathBuf,
         incoming: &Incoming<'_>,
+        keep: Keep,
         hashes: Hashes,
         offset: u64,
-        keep: bool,
     ) -> Self {
         Self {
             store: store.clone(),
@@ -66,13 +67,14 @@ impl Partial {
             file,
             name: incoming.name.to_owned(),
             declared: incoming.size,
+            most: incoming.size.or(keep.max_size),
             md5: incoming.md5,
             modified: incoming.modified,
             hashes,
             buffer: Vec::new(),
             offset,
             length: offset,
-            fate: if keep { Fate::Keep } else { Fate::Remove },
+            fate: if keep.resume { Fate::Keep } else { Fate::Remove },
         }
     }
 
@@ -139,13 +141,16 @@ impl Partial {
     /// [`Partial::flush`] or [`Partial::finish`].
     ///
     /// # Errors
-    /// More octets than were declared: then all of it is given up, since a peer that ignores the
+    /// More octets than were declared or are taken: then all of it is given up, since a peer that ignores the
     /// range sends the file's beginning again. A full disk and others of the file system.
     pub fn write(&mut self, octets: &[u8]) -> Result<(), StoreError> {
         let length = self.length + octets.len() as u64;
-        if let Some(declared) = self.declared.filter(|&declared| length > declared) {
+        if let Some(most) = self.most.filter(|&most| length > most) {
             self.fate = Fate::Remove;
-            return Err(StoreError::TooLong { declared });
+            return Err(match self.declared {
+                Some(declared) => StoreError::TooLong { declared },
+                None => StoreError::TooLarge { most },
+            });
         }
         self.hashes.update(octets);
         self.length = length;

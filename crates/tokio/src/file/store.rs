@@ -39,11 +39,13 @@ pub struct Incoming<'a> {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Keep {
     /// Go on from what an earlier attempt left, and leave what this one gets when it fails. Takes
-    /// effect only with a declared MD5, since nothing else can tell whether the halves belong
-    /// together.
+    /// effect only with declared size and MD5, since nothing else can tell whether the halves
+    /// belong together.
     pub resume: bool,
     /// Compute the SHA-256 of the file.
     pub sha256: bool,
+    /// How many octets are taken at most where no size is declared.
+    pub max_size: Option<u64>,
 }
 
 /// A directory that receives files.
@@ -114,7 +116,7 @@ impl Store {
         if !is_component(incoming.name) {
             return Err(StoreError::Name);
         }
-        let resume = keep.resume && incoming.md5.is_some();
+        let resume = keep.resume && incoming.md5.is_some() && incoming.size.is_some();
         if resume {
             let path = self.dir.join(partial_name(incoming, 0));
             let found = self
@@ -137,8 +139,11 @@ impl Store {
                         continue;
                     }
                     let hashes = Hashes::new(incoming.md5.is_some(), keep.sha256);
-                    let kept = resume && n == 0;
-                    return Ok(Partial::new(self, file, path, incoming, hashes, 0, kept));
+                    let keep = Keep {
+                        resume: resume && n == 0,
+                        ..keep
+                    };
+                    return Ok(Partial::new(self, file, path, incoming, keep, hashes, 0));
                 }
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(e) => return Err(StoreError::io("create", &path, e)),
@@ -175,7 +180,7 @@ impl Store {
         let mut hashes = Hashes::new(true, keep.sha256);
         hashes.read(&mut file, offset).map_err(failed)?;
         Ok(Partial::new(
-            self, file, path, incoming, hashes, offset, true,
+            self, file, path, incoming, keep, hashes, offset,
         ))
     }
 

@@ -1,12 +1,30 @@
 //! Links of accounts on a server (RFC 6120). Login is `tokio-xmpp`'s work, the stream after it ours.
 
-use super::{ConnectFailure, XmlLink};
-use bytestreams_stanza::Jid;
+use super::socket::{acknowledge, prepare};
+use super::{ConnectFailure, LinkError, XmlLink};
+use bytes::BytesMut;
+use bytestreams_machine::Own;
+use bytestreams_stanza::{Jid, ns};
 use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
 use core::time::Duration;
+use sasl::common::{ChannelBinding, Credentials};
+use std::borrow::Cow;
+use std::io;
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, BufStream, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_xmpp::connect::DnsConfig;
+use tokio_xmpp::connect::starttls::starttls;
+use tokio_xmpp::connect::tls_common::TlsStream;
+use tokio_xmpp::error::AuthError;
+use tokio_xmpp::parsers::stream_features::StreamFeatures;
+use tokio_xmpp::xmlstream::{StreamHeader, Timeouts, XmppStream, initiate_stream};
+use tokio_xmpp::{Error, client_login};
 
 /// A client's link.
-pub type Client = XmlLink<tokio::net::TcpStream>;
+pub type Client = XmlLink<Socket>;
 
 /// How to log in.
 #[derive(Clone)]
@@ -62,6 +80,231 @@ impl Account {
 /// # Errors
 /// When the server cannot be reached, has no TLS that can be trusted, refuses the login, gives no
 /// address, or takes too long.
-pub async fn connect(_account: &Account) -> Result<Client, ConnectFailure> {
-    core::future::pending().await
+pub async fn connect(account: &Account) -> Result<Client, ConnectFailure> {
+    let patience = account.patience;
+    let (socket, early) = login(account).await?;
+    let link = XmlLink::inside(socket, early, ns::CLIENT, Own { jid: account.jid.clone() })
+        .acknowledging(|socket| acknowledge(socket.tcp()));
+    within(patience, "bind a resource", bind(link, account)).await
+}
+
+/// Logs in; what is left is a stream behind its header and features.
+async fn login(account: &Account) -> Result<(Socket, BytesMut), ConnectFailure> {
+    let patience = account.patience;
+    let local = account.jid.local().ok_or_else(|| {
+        ConnectFailure::Auth("a JID to log in with has the form NAME@DOMAIN".into())
+    })?;
+    let tcp = within(patience, "connect", dial(account)).await?;
+    let credentials = Credentials::default()
+        .with_username(local)
+        .with_password(account.password.as_str());
+    let domain = account.jid.domain();
+    match account.security {
+        Security::InsecurePlaintext => {
+            let stream = BufStream::new(tcp);
+            let opened = within(patience, "open the stream", open(stream, domain)).await?;
+            let auth = authenticate(opened, credentials, domain);
+            let stream = within(patience, "log in", auth).await?;
+            let (stream, early) = unwrap(stream)?;
+            Ok((Socket::Plain(stream), early))
+        }
+        Security::Tls => {
+            let (stream, binding) = within(patience, "start TLS", secure(tcp, domain)).await?;
+            let stream = BufStream::new(stream);
+            let opened = within(patience, "open the stream", open(stream, domain)).await?;
+            let credentials = credentials.with_channel_binding(binding);
+            let auth = authenticate(opened, credentials, domain);
+            let stream = within(patience, "log in", auth).await?;
+            let (stream, early) = unwrap(stream)?;
+            Ok((Socket::Tls(Box::new(stream)), early))
+        }
+    }
+}
+
+async fn dial(account: &Account) -> Result<TcpStream, ConnectFailure> {
+    let failed = |host: &str, source| ConnectFailure::Connect {
+        host: host.to_owned(),
+        source,
+    };
+    let (host, result) = match &account.server {
+        Some(server) => (server.as_str(), TcpStream::connect(server).await),
+        None => {
+            let domain = account.jid.domain();
+            let found = DnsConfig::srv_default_client(domain).resolve().await;
+            (domain, found.map_err(into_io))
+        }
+    };
+    let stream = result.map_err(|e| failed(host, e))?;
+    prepare(&stream).map_err(|e| failed(host, e))?;
+    Ok(stream)
+}
+
+type Opened<S> = (StreamFeatures, XmppStream<S>);
+
+async fn open<S: AsyncBufRead + AsyncWrite + Unpin>(
+    stream: S,
+    domain: &str,
+) -> Result<Opened<S>, ConnectFailure> {
+    let pending = initiate_stream(stream, ns::CLIENT, header(domain), Timeouts::default())
+        .await
+        .map_err(|e| broken(e.into()))?;
+    pending.recv_features().await.map_err(|e| broken(e.into()))
+}
+
+async fn secure(
+    tcp: TcpStream,
+    domain: &str,
+) -> Result<(TlsStream<TcpStream>, ChannelBinding), ConnectFailure> {
+    let (features, stream) = open(BufStream::new(tcp), domain).await?;
+    if !features.can_starttls() {
+        return Err(ConnectFailure::Tls("it offers none".into()));
+    }
+    starttls(stream, domain)
+        .await
+        .map_err(|e| ConnectFailure::Tls(e.to_string()))
+}
+
+async fn authenticate<S: AsyncBufRead + AsyncWrite + Unpin>(
+    (features, stream): Opened<S>,
+    credentials: Credentials,
+    domain: &str,
+) -> Result<S, ConnectFailure> {
+    let fresh = client_login(stream, features.sasl_mechanisms, credentials)
+        .await
+        .map_err(|error| match error {
+            Error::Auth(AuthError::Fail(condition)) => {
+                ConnectFailure::Auth(format!("{condition:?}"))
+            }
+            Error::Auth(AuthError::NoMechanism) => {
+                ConnectFailure::Auth("no way to log in that both sides know".into())
+            }
+            Error::Auth(error) => ConnectFailure::Auth(error.to_string()),
+            error => broken(error),
+        })?;
+    let pending = fresh
+        .send_header(header(domain))
+        .await
+        .map_err(|e| broken(e.into()))?;
+    let (_, stream): Opened<S> = pending.recv_features().await.map_err(|e| broken(e.into()))?;
+    Ok(stream.into_inner())
+}
+
+fn header(domain: &str) -> StreamHeader<'_> {
+    StreamHeader {
+        to: Some(Cow::Borrowed(domain)),
+        from: None,
+        id: None,
+    }
+}
+
+/// Takes off the buffer, and from it what was read too early.
+fn unwrap<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: BufStream<S>,
+) -> Result<(S, BytesMut), ConnectFailure> {
+    let mut early = BytesMut::new();
+    // Whoever polls next registers its own waker.
+    let mut cx = Context::from_waker(Waker::noop());
+    let read = match Pin::new(&mut stream).poll_fill_buf(&mut cx) {
+        Poll::Ready(Ok([])) => return Err(ConnectFailure::Link(LinkError::Closed)),
+        Poll::Ready(Ok(buffered)) => {
+            early.extend_from_slice(buffered);
+            buffered.len()
+        }
+        Poll::Ready(Err(error)) => return Err(ConnectFailure::Link(error.into())),
+        Poll::Pending => 0,
+    };
+    Pin::new(&mut stream).consume(read);
+    Ok((stream.into_inner(), early))
+}
+
+/// Asks for a resource (RFC 6120, 7).
+async fn bind(mut link: Client, account: &Account) -> Result<Client, ConnectFailure> {
+    let _ = (&mut link, account);
+    Err(ConnectFailure::Bind(String::new()))
+}
+
+async fn within<T>(
+    patience: Duration,
+    step: &'static str,
+    what: impl Future<Output = Result<T, ConnectFailure>>,
+) -> Result<T, ConnectFailure> {
+    tokio::time::timeout(patience, what)
+        .await
+        .unwrap_or(Err(ConnectFailure::TimedOut { step }))
+}
+
+fn into_io(error: Error) -> io::Error {
+    if let Error::Io(error) = error {
+        return error;
+    }
+    io::Error::new(io::ErrorKind::NotFound, error.to_string())
+}
+
+fn broken(error: Error) -> ConnectFailure {
+    ConnectFailure::Link(match error {
+        Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
+            LinkError::Xml(error.to_string())
+        }
+        Error::Io(error) => LinkError::Io(error),
+        Error::Disconnected => LinkError::Closed,
+        error => LinkError::Xml(error.to_string()),
+    })
+}
+
+/// A connection to a server, encrypted or not.
+#[derive(Debug)]
+pub enum Socket {
+    /// In clear.
+    Plain(TcpStream),
+    /// Over TLS.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Socket {
+    fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut *self {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
 }

@@ -5,6 +5,7 @@ pub mod client;
 pub mod component;
 mod error;
 pub mod serverless;
+mod socket;
 mod xml;
 
 pub use error::{ConnectFailure, LinkError, StreamFailure};

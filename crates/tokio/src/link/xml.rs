@@ -13,6 +13,7 @@ pub struct XmlLink<S> {
     own: Own,
     peer: Jid,
     out: OutBuf,
+    after_read: Option<fn(&S)>,
 }
 
 impl<S> fmt::Debug for XmlLink<S> {
@@ -25,6 +26,25 @@ impl<S> fmt::Debug for XmlLink<S> {
 }
 
 impl<S> XmlLink<S> {
+    /// Makes a link of a stream whose header has passed already, and of what was read behind it.
+    #[cfg(feature = "client")]
+    pub(super) fn inside(io: S, _early: bytes::BytesMut, _ns: &str, own: Own) -> Self {
+        Self {
+            io,
+            peer: own.jid.to_domain(),
+            own,
+            out: OutBuf::default(),
+            after_read: None,
+        }
+    }
+
+    /// Has the socket acknowledge what was received at once, whenever something was.
+    #[cfg(feature = "client")]
+    pub(super) fn acknowledging(mut self, after_read: fn(&S)) -> Self {
+        self.after_read = Some(after_read);
+        self
+    }
+
     /// The other end: the peer of a serverless link, the server of others.
     pub fn peer(&self) -> &Jid {
         &self.peer
