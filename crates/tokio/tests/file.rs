@@ -117,7 +117,9 @@ fn nothing_is_overwritten() {
     ];
     for (n, (name, place)) in expected.into_iter().enumerate() {
         let data = vec![n as u8; 10];
-        let mut partial = store.begin(&incoming(name, &data), Keep::default()).unwrap();
+        let mut partial = store
+            .begin(&incoming(name, &data), Keep::default())
+            .unwrap();
         partial.write(&data).unwrap();
         assert_eq!(partial.finish().unwrap().path, dir.path().join(place));
     }
@@ -223,9 +225,7 @@ fn without_resume_a_failed_file_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
     let data = content(1_000);
-    let mut partial = store
-        .begin(&incoming("a", &data), Keep::default())
-        .unwrap();
+    let mut partial = store.begin(&incoming("a", &data), Keep::default()).unwrap();
     partial.write(&data[..500]).unwrap();
     assert_eq!(names(dir.path()).len(), 1);
     drop(partial);
@@ -256,7 +256,13 @@ fn a_short_file_never_has_the_final_name() {
     partial.write(b"012345678").unwrap();
     let error = partial.finish().unwrap_err();
     assert!(
-        matches!(error, StoreError::TooShort { declared: 10, got: 9 }),
+        matches!(
+            error,
+            StoreError::TooShort {
+                declared: 10,
+                got: 9
+            }
+        ),
         "{error}"
     );
     assert!(names(dir.path()).is_empty());
@@ -270,7 +276,10 @@ fn more_than_declared_is_refused_and_given_up() {
     let mut partial = store.begin(&incoming("a", &data), RESUME).unwrap();
     partial.write(&data).unwrap();
     let error = partial.write(b"x").unwrap_err();
-    assert!(matches!(error, StoreError::TooLong { declared: 10 }), "{error}");
+    assert!(
+        matches!(error, StoreError::TooLong { declared: 10 }),
+        "{error}"
+    );
     drop(partial);
     assert!(names(dir.path()).is_empty());
 }
@@ -291,7 +300,10 @@ fn without_a_declared_size_the_bound_holds() {
     let mut partial = store.begin(&offer, keep).unwrap();
     partial.write(&[0; 10]).unwrap();
     let error = partial.write(b"x").unwrap_err();
-    assert!(matches!(error, StoreError::TooLarge { most: 10 }), "{error}");
+    assert!(
+        matches!(error, StoreError::TooLarge { most: 10 }),
+        "{error}"
+    );
     drop(partial);
     assert!(names(dir.path()).is_empty());
 }
@@ -370,7 +382,10 @@ fn more_than_the_disk_holds_is_refused_at_once() {
         ..incoming("a", b"")
     };
     let error = store.begin(&offer, Keep::default()).unwrap_err();
-    assert!(matches!(error, StoreError::Full { free: Some(_), .. }), "{error}");
+    assert!(
+        matches!(error, StoreError::Full { free: Some(_), .. }),
+        "{error}"
+    );
     assert!(names(dir.path()).is_empty());
 }
 
@@ -435,7 +450,10 @@ mod unix {
         let private = fs::metadata(partial.path()).unwrap().permissions().mode();
         assert_eq!(private & 0o7777, 0o600);
         let stored = partial.finish().unwrap();
-        assert_eq!(fs::metadata(stored.path).unwrap().permissions().mode(), usual);
+        assert_eq!(
+            fs::metadata(stored.path).unwrap().permissions().mode(),
+            usual
+        );
     }
 
     /// Where the partial file of an offer would be.
@@ -480,9 +498,7 @@ mod unix {
         let outside = tempfile::tempdir().unwrap();
         symlink(outside.path().join("victim"), dir.path().join("a")).unwrap();
         let store = Store::open(dir.path()).unwrap();
-        let mut partial = store
-            .begin(&incoming("a", b"x"), Keep::default())
-            .unwrap();
+        let mut partial = store.begin(&incoming("a", b"x"), Keep::default()).unwrap();
         partial.write(b"x").unwrap();
         assert_eq!(partial.finish().unwrap().path, dir.path().join("a (1)"));
         assert!(names(outside.path()).is_empty());
@@ -538,7 +554,10 @@ fn a_source_that_shrinks_or_changes_is_noticed() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.bin");
     fs::write(&path, content(1_000)).unwrap();
-    let mut reading = Source::open(&path).unwrap().read_from(0, None, false).unwrap();
+    let mut reading = Source::open(&path)
+        .unwrap()
+        .read_from(0, None, false)
+        .unwrap();
     fs::write(&path, b"short").unwrap();
     let mut buffer = [0; 2_000];
     assert_eq!(reading.read(&mut buffer).unwrap(), 5);

@@ -74,7 +74,11 @@ impl Partial {
             buffer: Vec::new(),
             offset,
             length: offset,
-            fate: if keep.resume { Fate::Keep } else { Fate::Remove },
+            fate: if keep.resume {
+                Fate::Keep
+            } else {
+                Fate::Remove
+            },
         }
     }
 
