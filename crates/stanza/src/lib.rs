@@ -11,6 +11,7 @@ extern crate alloc;
 extern crate std;
 
 mod base64;
+mod codec;
 pub mod door;
 mod error;
 mod id;
@@ -23,8 +24,10 @@ mod payload;
 mod slab;
 mod stanza;
 mod token;
+mod writer;
 
 pub use base64::{Base64, Base64Error};
+pub use codec::{DecodeError, Decoder};
 pub use error::{AppCondition, Condition, ErrorType, StanzaError};
 pub use id::{Id, IdTooLong, Sid};
 pub use jid::{InvalidJid, Jid};
@@ -37,3 +40,4 @@ pub use payload::{
 };
 pub use stanza::{Caps, Iq, IqBody, Message, Presence, PresenceType, Stanza};
 pub use token::{Token, TokenSink};
+pub use writer::{XmlSink, XmlWriter};

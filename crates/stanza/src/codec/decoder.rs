@@ -1,0 +1,717 @@
+//! From tokens to stanzas, within bounds.
+
+use super::bytestreams::BytestreamsDraft;
+use super::disco::{BindDraft, InfoDraft, ItemsDraft, PingDraft};
+use super::error::ErrorDraft;
+use super::ibb::IbbDraft;
+use super::presence::PresenceDraft;
+use super::si::SiDraft;
+use super::{Collect, Draft, Node, Tools, child, payload};
+use crate::base64::{Base64, Base64Error, is_space};
+use crate::intern::Interner;
+use crate::slab::Slab;
+use crate::{
+    Fault, Id, Invalid, Iq, IqBody, Jid, Limits, Message, Payload, Presence, PresenceType, Sid,
+    Stanza, Token, TokenSink, ns,
+};
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::convert::Infallible;
+use core::fmt;
+use smallvec::SmallVec;
+
+/// Makes stanzas of tokens: those of one whole stanza element, then [`Decoder::finish`].
+///
+/// It takes any tokens and never fails on one. What a payload's specification does not allow
+/// becomes [`Payload::Invalid`], what nothing here knows [`Payload::Unknown`], and whatever exceeds
+/// the [`Limits`] is let go and leaves [`Fault::Limit`], so that whoever answers requests can
+/// answer these too. One decoder serves one link: it keeps its buffers, and the names seen last.
+#[derive(Debug)]
+pub struct Decoder {
+    tools: Tools,
+    head: Head,
+    /// The known elements that are open, from the stanza inwards.
+    open: SmallVec<[Node; 12]>,
+    /// How many elements are open within the innermost known one and passed over.
+    skipped: usize,
+    /// Attributes of the element that began last, counted while they may still come.
+    attributes: usize,
+    draft: AnyDraft,
+    payload: Option<Payload>,
+    /// What the payload is, and the stream that it names.
+    named: Option<(Node, Option<Sid>)>,
+    error: Option<ErrorDraft>,
+    presence: PresenceDraft,
+    /// Text of the element that collects one.
+    text: String,
+    /// The same where it is base64.
+    base64: Vec<u8>,
+    /// The limit exceeded first.
+    exceeded: Option<&'static str>,
+}
+
+/// What a decoder cannot make a stanza of. There is nobody to answer: let it go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The tokens are not those of one whole element.
+    Incomplete,
+    /// The element is no `<iq/>`, `<message/>` or `<presence/>` in a content namespace.
+    NotAStanza,
+    /// The named attribute of the stanza is missing or has no legal value.
+    Malformed(&'static str),
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Incomplete => f.write_str("not the tokens of one whole element"),
+            Self::NotAStanza => f.write_str("not a stanza"),
+            Self::Malformed(name) => write!(f, "the stanza's attribute {name} is missing or bad"),
+        }
+    }
+}
+
+impl core::error::Error for DecodeError {}
+
+/// What is known of the stanza itself.
+#[derive(Debug, Default)]
+struct Head {
+    kind: Option<Node>,
+    /// Whether its element has ended.
+    ended: bool,
+    /// Whether tokens came where none belong.
+    torn: bool,
+    /// `jabber:component:accept` rather than `jabber:client`.
+    component: bool,
+    from: Option<Jid>,
+    to: Option<Jid>,
+    id: Option<Id>,
+    ty: Type,
+    bad: Option<&'static str>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Type {
+    #[default]
+    None,
+    Get,
+    Set,
+    Result,
+    Error,
+    Unavailable,
+    Other,
+}
+
+impl Head {
+    fn content(&self) -> &'static str {
+        if self.component {
+            ns::COMPONENT
+        } else {
+            ns::CLIENT
+        }
+    }
+
+    fn attr(&mut self, name: &str, value: &str, tools: &mut Tools) {
+        match name {
+            "from" => match tools.names.jid(value.as_bytes()) {
+                Ok(jid) => self.from = Some(jid),
+                Err(_) => self.bad = Some("from"),
+            },
+            "to" => match tools.names.jid(value.as_bytes()) {
+                Ok(jid) => self.to = Some(jid),
+                Err(_) => self.bad = Some("to"),
+            },
+            "id" if value.len() > tools.limits.text => self.bad = Some("id"),
+            "id" => self.id = Some(Id::from(value)),
+            "type" => {
+                self.ty = match value {
+                    "get" => Type::Get,
+                    "set" => Type::Set,
+                    "result" => Type::Result,
+                    "error" => Type::Error,
+                    "unavailable" => Type::Unavailable,
+                    _ => Type::Other,
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Decoder {
+    /// Makes a decoder with these bounds.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            tools: Tools {
+                slab: Slab::new(&limits),
+                names: Interner::default(),
+                base64: Base64::new(),
+                limits,
+            },
+            head: Head::default(),
+            open: SmallVec::new(),
+            skipped: 0,
+            attributes: 0,
+            draft: AnyDraft::None,
+            payload: None,
+            named: None,
+            error: None,
+            presence: PresenceDraft::default(),
+            text: String::new(),
+            base64: Vec::new(),
+            exceeded: None,
+        }
+    }
+
+    /// The bounds.
+    pub const fn limits(&self) -> &Limits {
+        &self.tools.limits
+    }
+
+    /// The caches and the engine, for whoever makes stanzas without tokens.
+    #[allow(dead_code, reason = "the hot path of the framer takes them")]
+    pub(crate) const fn tools(&mut self) -> &mut Tools {
+        &mut self.tools
+    }
+
+    /// Declares the stanza under way to exceed the named limit: its payload is let go.
+    ///
+    /// For a source that knows of a limit before the tokens do, such as the stanza's octets. It
+    /// still owes the tokens that end the element.
+    pub fn exceed(&mut self, limit: &'static str) {
+        self.exceeded = self.exceeded.or(Some(limit));
+        self.text.clear();
+        self.base64.clear();
+    }
+
+    /// Forgets the stanza under way.
+    pub fn reset(&mut self) {
+        self.head = Head::default();
+        self.open.clear();
+        self.skipped = 0;
+        self.attributes = 0;
+        self.draft = AnyDraft::None;
+        self.payload = None;
+        self.named = None;
+        self.error = None;
+        self.presence = PresenceDraft::default();
+        self.text.clear();
+        self.base64.clear();
+        self.exceeded = None;
+        self.text.shrink_to(KEPT);
+    }
+
+    /// Yields the stanza whose tokens have been taken, and begins anew.
+    ///
+    /// # Errors
+    /// When they are no stanza that could be answered. The decoder begins anew then too.
+    pub fn finish(&mut self) -> Result<Stanza, DecodeError> {
+        let stanza = self.stanza();
+        self.reset();
+        stanza
+    }
+
+    fn stanza(&mut self) -> Result<Stanza, DecodeError> {
+        let head = core::mem::take(&mut self.head);
+        if head.torn || !head.ended {
+            return Err(DecodeError::Incomplete);
+        }
+        let kind = head.kind.ok_or(DecodeError::NotAStanza)?;
+        if let Some(name) = head.bad {
+            return Err(DecodeError::Malformed(name));
+        }
+        let (from, to) = (head.from, head.to);
+        let mut payload = self.payload.take();
+        if let Some(limit) = self.exceeded {
+            // What was whole before the limit broke is not to be trusted either.
+            payload = Some(self.let_go(payload, Fault::Limit(limit)));
+        }
+        let error = self
+            .error
+            .take()
+            .map(|error| Box::new(error.finish()))
+            .or_else(|| (head.ty == Type::Error).then(|| Box::new(ErrorDraft::default().finish())));
+        Ok(match kind {
+            Node::Iq => Stanza::Iq(Iq {
+                from,
+                to,
+                id: head.id.ok_or(DecodeError::Malformed("id"))?,
+                body: match (head.ty, error) {
+                    (Type::Get, _) => IqBody::Get(payload.unwrap_or_else(childless)),
+                    (Type::Set, _) => IqBody::Set(payload.unwrap_or_else(childless)),
+                    (Type::Result, _) => IqBody::Result(payload),
+                    (Type::Error, Some(error)) => IqBody::Error(error),
+                    _ => return Err(DecodeError::Malformed("type")),
+                },
+            }),
+            Node::Message => Stanza::Message(Message {
+                from,
+                to,
+                id: head.id,
+                payload,
+                error,
+            }),
+            _ => {
+                let (priority, caps) = core::mem::take(&mut self.presence).finish();
+                Stanza::Presence(Presence {
+                    from,
+                    to,
+                    kind: match head.ty {
+                        Type::None => PresenceType::Available,
+                        Type::Unavailable => PresenceType::Unavailable,
+                        Type::Error => PresenceType::Error,
+                        _ => PresenceType::Other,
+                    },
+                    priority,
+                    caps,
+                })
+            }
+        })
+    }
+
+    fn begin(&mut self, ns: &str, name: &str) {
+        self.attributes = 0;
+        let Some(&parent) = self.open.last() else {
+            self.begin_stanza(ns, name);
+            return;
+        };
+        if self.open.len() + self.skipped >= self.tools.limits.depth {
+            self.exceed("depth");
+        }
+        if self.skipped > 0 || self.exceeded.is_some() {
+            self.skipped += 1;
+            return;
+        }
+        let node = if self.open.len() == 1 {
+            self.begin_child(parent, ns, name)
+        } else {
+            child(parent, ns, name)
+        };
+        let Some(node) = node else {
+            self.skipped = 1;
+            return;
+        };
+        self.open.push(node);
+        if node.collects() != Collect::Nothing {
+            self.text.clear();
+            self.base64.clear();
+        }
+        let begun = match &mut self.error {
+            Some(error) if self.open.get(1) == Some(&Node::Error) => {
+                error.open(node);
+                Ok(())
+            }
+            _ => self.draft.open(node, &mut self.tools),
+        };
+        self.check(begun);
+    }
+
+    fn begin_stanza(&mut self, ns: &str, name: &str) {
+        if self.head.ended || self.skipped > 0 {
+            self.head.torn = self.head.ended;
+            self.skipped += 1;
+            return;
+        }
+        self.head.component = ns == ns::COMPONENT;
+        let node = match name {
+            _ if ns != self.head.content() => None,
+            "iq" => Some(Node::Iq),
+            "message" => Some(Node::Message),
+            "presence" => Some(Node::Presence),
+            _ => None,
+        };
+        self.head.kind = node;
+        match node {
+            Some(node) => self.open.push(node),
+            None => self.skipped += 1,
+        }
+    }
+
+    /// Says what a child of the stanza is, and begins its draft.
+    fn begin_child(&mut self, stanza: Node, ns: &str, name: &str) -> Option<Node> {
+        let of_content = ns == self.head.content();
+        match (stanza, name) {
+            (Node::Presence, "priority") if of_content => return Some(Node::Priority),
+            (Node::Presence, "c") if ns == ns::CAPS => return Some(Node::Caps),
+            (Node::Presence, _) => return None,
+            (_, "error") if of_content && self.head.ty == Type::Error => {
+                // The first one counts.
+                return match self.error {
+                    Some(_) => None,
+                    None => {
+                        self.error = Some(ErrorDraft::default());
+                        Some(Node::Error)
+                    }
+                };
+            }
+            // What an error echoes of a request says nothing new.
+            (Node::Iq, _) if self.head.ty == Type::Error => return None,
+            _ => {}
+        }
+        if self.payload.is_some() {
+            return None;
+        }
+        let known = payload(ns, name);
+        match known {
+            Some(node) => self.draft = AnyDraft::new(node),
+            None if stanza == Node::Iq => {
+                if ns.len().max(name.len()) > self.tools.limits.text {
+                    self.exceed("text");
+                } else {
+                    self.payload = Some(Payload::Unknown {
+                        ns: Arc::from(ns),
+                        name: Arc::from(name),
+                    });
+                }
+            }
+            None => {}
+        }
+        known
+    }
+
+    fn attr(&mut self, name: &str, value: &str) {
+        self.attributes += 1;
+        if self.attributes > self.tools.limits.attributes {
+            self.exceed("attributes");
+        }
+        let Some(&node) = self.open.last() else {
+            return;
+        };
+        if self.open.len() == 1 && self.skipped == 0 {
+            self.head.attr(name, value, &mut self.tools);
+            return;
+        }
+        if value.len() > self.tools.limits.text {
+            self.exceed("text");
+        }
+        if self.skipped > 0 || self.exceeded.is_some() {
+            return;
+        }
+        if self.open.get(1) == Some(&Node::Error) {
+            if let Some(error) = &mut self.error {
+                error.attr(node, name, value);
+            }
+            return;
+        }
+        if self.head.kind == Some(Node::Presence) {
+            self.presence.attr(node, name, value, &self.tools);
+            return;
+        }
+        let taken = self.draft.attr(node, name, value, &mut self.tools);
+        self.check(taken);
+    }
+
+    fn collects(&self) -> Collect {
+        if self.skipped > 0 || self.exceeded.is_some() {
+            return Collect::Nothing;
+        }
+        self.open.last().map_or(Collect::Nothing, |n| n.collects())
+    }
+
+    fn push_text(&mut self, piece: &str) {
+        match self.collects() {
+            Collect::Nothing => {}
+            Collect::Text => {
+                if self.text.len() + piece.len() > self.tools.limits.text {
+                    self.exceed("text");
+                    return;
+                }
+                self.text.push_str(piece);
+            }
+            Collect::Base64 => {
+                let most = Base64::encoded_len(self.tools.limits.block);
+                if piece.bytes().any(is_space) {
+                    let room = (most + 1).saturating_sub(self.base64.len());
+                    let dense = piece.bytes().filter(|b| !is_space(*b)).take(room);
+                    self.base64.extend(dense);
+                } else if self.base64.len() + piece.len() <= most {
+                    self.base64.extend_from_slice(piece.as_bytes());
+                } else {
+                    self.exceed("block");
+                }
+                if self.base64.len() > most {
+                    self.exceed("block");
+                }
+            }
+        }
+    }
+
+    fn push_octets(&mut self, octets: &[u8]) {
+        if self.collects() != Collect::Base64 {
+            return;
+        }
+        if octets.len() > self.tools.limits.block {
+            self.exceed("block");
+            return;
+        }
+        self.tools
+            .slab
+            .buffer(octets.len())
+            .extend_from_slice(octets);
+        let block = self.tools.slab.take();
+        self.draft.octets(block);
+    }
+
+    fn end(&mut self) {
+        if self.skipped > 0 {
+            self.skipped -= 1;
+            if self.open.is_empty() && self.skipped == 0 {
+                self.head.ended = true;
+            }
+            return;
+        }
+        if self.open.is_empty() {
+            self.head.torn = true;
+            return;
+        }
+        if self.collects() == Collect::Base64 && !self.base64.is_empty() {
+            let decoded = self.tools.decode(&self.base64);
+            self.base64.clear();
+            match decoded {
+                Ok(block) => self.draft.octets(block),
+                Err(fault) => self.check(Err(fault)),
+            }
+        }
+        let depth = self.open.len();
+        let Some(node) = self.open.pop() else {
+            return;
+        };
+        if depth == 1 {
+            self.head.ended = true;
+            return;
+        }
+        let whole = self.exceeded.is_none();
+        if node == Node::Error || self.open.get(1) == Some(&Node::Error) {
+            if let Some(error) = self.error.as_mut().filter(|_| whole) {
+                error.close(node, &self.text);
+            }
+        } else if self.head.kind == Some(Node::Presence) {
+            if whole {
+                self.presence.close(node, &self.text);
+            }
+        } else if whole {
+            let closed = self.draft.close(node, &self.text, &mut self.tools);
+            self.check(closed);
+        }
+        if node.collects() == Collect::Text {
+            self.text.clear();
+        }
+        if depth == 2 && node != Node::Error {
+            let draft = core::mem::replace(&mut self.draft, AnyDraft::None);
+            self.named = Some((node, draft.sid()));
+            self.payload = draft.finish(node);
+        }
+    }
+
+    /// What stands for a payload that was not taken.
+    fn let_go(&mut self, payload: Option<Payload>, fault: Fault) -> Payload {
+        let (ns, name, sid) = match (self.named.take(), payload) {
+            (None, Some(Payload::Unknown { ns, name })) => (ns, name, None),
+            (Some((node, sid)), _) => {
+                let (ns, name) = name_of(node);
+                (Arc::from(ns), Arc::from(name), sid)
+            }
+            (None, _) => (Arc::default(), Arc::default(), None),
+        };
+        Payload::Invalid(Box::new(Invalid {
+            ns,
+            name,
+            sid,
+            fault,
+        }))
+    }
+
+    /// Turns a fault into the end of the payload's draft.
+    fn check(&mut self, result: Result<(), Fault>) {
+        match result {
+            Ok(()) => {}
+            Err(Fault::Limit(limit @ ("items" | "block"))) => self.exceed(limit),
+            Err(fault) => {
+                let draft = core::mem::replace(&mut self.draft, AnyDraft::None);
+                self.draft = match draft {
+                    // The first fault counts, and the stream where it is known.
+                    AnyDraft::Broken(..) => draft,
+                    _ => AnyDraft::Broken(fault, draft.sid()),
+                };
+            }
+        }
+    }
+}
+
+impl TokenSink for Decoder {
+    type Error = Infallible;
+
+    fn token(&mut self, token: Token<'_>) -> Result<(), Infallible> {
+        match token {
+            Token::Open { ns, name } => self.begin(ns, name),
+            Token::Attr { name, value } => self.attr(name, value),
+            Token::Text(piece) => self.push_text(piece),
+            Token::Octets(octets) => self.push_octets(octets),
+            Token::Close => self.end(),
+        }
+        Ok(())
+    }
+}
+
+impl Tools {
+    /// Decodes one block into the slab.
+    pub(crate) fn decode(&mut self, text: &[u8]) -> Result<Bytes, Fault> {
+        let room = Base64::decoded_len(text.len());
+        let buffer = self.slab.buffer(room);
+        buffer.resize(room, 0);
+        let octets = self
+            .base64
+            .decode(text, buffer)
+            .map_err(|error| match error {
+                Base64Error::Invalid => Fault::Base64,
+                Base64Error::TooLong => Fault::Limit("block"),
+            })?;
+        if octets > self.limits.block {
+            return Err(Fault::Limit("block"));
+        }
+        buffer.truncate(octets);
+        Ok(self.slab.take())
+    }
+}
+
+/// One of the drafts.
+#[derive(Debug)]
+enum AnyDraft {
+    None,
+    Ibb(IbbDraft),
+    Bytestreams(Box<BytestreamsDraft>),
+    Si(Box<SiDraft>),
+    Info(Box<InfoDraft>),
+    Items(Box<ItemsDraft>),
+    Bind(BindDraft),
+    Ping(PingDraft),
+    /// It broke its grammar.
+    Broken(Fault, Option<Sid>),
+}
+
+macro_rules! each {
+    ($self:expr, $draft:ident => $do:expr, $otherwise:expr) => {
+        match $self {
+            Self::None => $otherwise,
+            Self::Broken(..) => $otherwise,
+            Self::Ibb($draft) => $do,
+            Self::Bytestreams($draft) => $do,
+            Self::Si($draft) => $do,
+            Self::Info($draft) => $do,
+            Self::Items($draft) => $do,
+            Self::Bind($draft) => $do,
+            Self::Ping($draft) => $do,
+        }
+    };
+}
+
+impl AnyDraft {
+    fn new(node: Node) -> Self {
+        match node {
+            Node::Open | Node::Data | Node::Close => Self::Ibb(IbbDraft::new(node)),
+            Node::Bytestreams => Self::Bytestreams(Box::default()),
+            Node::Si => Self::Si(Box::default()),
+            Node::DiscoInfo => Self::Info(Box::default()),
+            Node::DiscoItems => Self::Items(Box::default()),
+            Node::Bind => Self::Bind(BindDraft::default()),
+            Node::Ping => Self::Ping(PingDraft),
+            _ => Self::None,
+        }
+    }
+
+    fn open(&mut self, node: Node, tools: &mut Tools) -> Result<(), Fault> {
+        each!(self, draft => draft.open(node, tools), Ok(()))
+    }
+
+    fn attr(
+        &mut self,
+        node: Node,
+        name: &str,
+        value: &str,
+        tools: &mut Tools,
+    ) -> Result<(), Fault> {
+        if let Self::Broken(_, sid @ None) = self {
+            // The fault may stand before the sid that it belongs to.
+            let names_stream = match node {
+                Node::Si => name == "id",
+                Node::Open | Node::Data | Node::Close | Node::Bytestreams => name == "sid",
+                _ => false,
+            };
+            if names_stream {
+                *sid = tools.names.sid(value.as_bytes());
+            }
+        }
+        each!(self, draft => draft.attr(node, name, value, tools), Ok(()))
+    }
+
+    fn close(&mut self, node: Node, text: &str, tools: &mut Tools) -> Result<(), Fault> {
+        each!(self, draft => draft.close(node, text, tools), Ok(()))
+    }
+
+    fn octets(&mut self, octets: Bytes) {
+        if let Self::Ibb(draft) = self {
+            draft.octets(octets);
+        }
+    }
+
+    fn sid(&self) -> Option<Sid> {
+        if let Self::Broken(_, sid) = self {
+            return sid.clone();
+        }
+        each!(self, draft => draft.sid(), None)
+    }
+
+    fn finish(self, node: Node) -> Option<Payload> {
+        let sid = self.sid();
+        let finished = match self {
+            Self::None => return None,
+            Self::Broken(fault, _) => Err(fault),
+            Self::Ibb(draft) => draft.finish(),
+            Self::Bytestreams(draft) => draft.finish(),
+            Self::Si(draft) => draft.finish(),
+            Self::Info(draft) => draft.finish(),
+            Self::Items(draft) => draft.finish(),
+            Self::Bind(draft) => draft.finish(),
+            Self::Ping(draft) => draft.finish(),
+        };
+        Some(finished.unwrap_or_else(|fault| {
+            let (ns, name) = name_of(node);
+            Payload::Invalid(Box::new(Invalid {
+                ns: Arc::from(ns),
+                name: Arc::from(name),
+                sid,
+                fault,
+            }))
+        }))
+    }
+}
+
+fn childless() -> Payload {
+    Payload::Unknown {
+        ns: Arc::default(),
+        name: Arc::default(),
+    }
+}
+
+/// The inverse of [`payload`].
+fn name_of(node: Node) -> (&'static str, &'static str) {
+    match node {
+        Node::Open => (ns::IBB, "open"),
+        Node::Data => (ns::IBB, "data"),
+        Node::Close => (ns::IBB, "close"),
+        Node::Bytestreams => (ns::BYTESTREAMS, "query"),
+        Node::Si => (ns::SI, "si"),
+        Node::DiscoInfo => (ns::DISCO_INFO, "query"),
+        Node::DiscoItems => (ns::DISCO_ITEMS, "query"),
+        Node::Ping => (ns::PING, "ping"),
+        Node::Bind => (ns::BIND, "bind"),
+        _ => ("", ""),
+    }
+}
+
+/// Octets of text that a decoder keeps room for between stanzas.
+const KEPT: usize = 4096;
