@@ -134,12 +134,10 @@ impl Reason {
     /// is worth offering it again, once, at a window of 1.
     pub fn suspects_window(&self) -> bool {
         use bytestreams_stanza::Condition;
-        match self {
-            Self::DataRefused { error, pipelined } => {
-                *pipelined && error.condition == Condition::UnexpectedRequest
-            }
-            _ => false,
-        }
+        let Self::DataRefused { error, pipelined } = self else {
+            return false;
+        };
+        *pipelined && error.condition == Condition::UnexpectedRequest
     }
 }
 

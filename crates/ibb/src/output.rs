@@ -51,11 +51,9 @@ impl Outputs {
 
     /// Tells something; what was acknowledged replaces what was told of it just before.
     pub(crate) fn event(&mut self, event: Event) {
-        if let (Event::Acknowledged { octets: now }, Some(Out::Event(last))) =
-            (&event, self.queue.back_mut())
-        {
-            if let Event::Acknowledged { octets } = last {
-                *octets = *now;
+        if let Event::Acknowledged { octets: now } = event {
+            if let Some(Out::Event(Event::Acknowledged { octets })) = self.queue.back_mut() {
+                *octets = now;
                 return;
             }
         }

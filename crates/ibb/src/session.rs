@@ -4,6 +4,7 @@ mod close;
 mod input;
 mod machine;
 mod phase;
+mod silence;
 
 use crate::incoming::Incoming;
 use crate::outgoing::Outgoing;
@@ -14,6 +15,7 @@ use bytestreams_machine::{Ids, Instant};
 use bytestreams_stanza::{Iq, Jid, Open, Payload, Sid};
 use core::time::Duration;
 use phase::{OurClose, PeerClose, Phase};
+use silence::Silence;
 
 /// One in-band bytestream, both directions.
 ///
@@ -28,6 +30,7 @@ pub struct Session {
     incoming: Incoming,
     outgoing: Outgoing,
     outputs: Outputs,
+    silence: Silence,
     /// No more octets from us.
     finished: bool,
     /// The application is done with the stream.
@@ -57,7 +60,7 @@ impl Session {
             due: now + Self::OPEN_WITHIN,
             aborted: false,
         };
-        let mut session = Self::new(peer, sid, config, ids, phase);
+        let mut session = Self::new(peer, sid, config, ids, phase, now);
         session.ask_open(request);
         session
     }
@@ -80,13 +83,13 @@ impl Session {
             accepted: Some(request.id.clone()),
             quiet: Some(now + config.grace),
         };
-        let mut session = Self::new(peer, open.sid.clone(), config, ids, phase);
+        let mut session = Self::new(peer, open.sid.clone(), config, ids, phase, now);
         session.outputs.stanza(request.result(None));
         session.tell_opened();
         session
     }
 
-    fn new(peer: Jid, sid: Sid, config: Config, ids: Ids, phase: Phase) -> Self {
+    fn new(peer: Jid, sid: Sid, config: Config, ids: Ids, phase: Phase, now: Instant) -> Self {
         let markup = Self::MARKUP + 2 * peer.as_str().len() + sid.as_str().len();
         Self {
             peer,
@@ -96,6 +99,7 @@ impl Session {
             incoming: Incoming::default(),
             outgoing: Outgoing::new(config.window, config.carrier, markup),
             outputs: Outputs::default(),
+            silence: Silence::new(now),
             finished: false,
             confirmed: false,
             wants_write: false,

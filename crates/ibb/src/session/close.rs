@@ -26,7 +26,12 @@ impl Session {
                 self.answer_close(theirs.request);
                 self.end(Event::Closed);
             }
-            phase => self.phase = phase,
+            phase @ (Phase::Opening { .. }
+            | Phase::Open { .. }
+            | Phase::Closing(_)
+            | Phase::PeerClosing(_)
+            | Phase::Crossing(..)
+            | Phase::Over) => self.phase = phase,
         }
         let writable =
             self.wants_write && !self.finished && self.may_write(self.chunk(), now).is_ok();
@@ -152,7 +157,10 @@ impl Session {
         match mem::replace(&mut self.phase, Phase::Over) {
             Phase::Closing(_) => self.end(Event::Closed),
             Phase::Crossing(_, theirs) => self.phase = Phase::PeerClosing(theirs),
-            phase => self.phase = phase,
+            phase @ (Phase::Opening { .. }
+            | Phase::Open { .. }
+            | Phase::PeerClosing(_)
+            | Phase::Over) => self.phase = phase,
         }
     }
 
@@ -216,6 +224,7 @@ impl Session {
                     accepted: None,
                     quiet: None,
                 };
+                self.silence.heard(now);
                 self.tell_opened();
                 self.advance(now);
             }

@@ -80,10 +80,6 @@ impl Session {
         Some(Iq { from, to, id, body })
     }
 
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "whatever else there is belongs to somebody else"
-    )]
     fn message(&mut self, message: Message, now: Instant) -> Option<Message> {
         if let Some(error) = &message.error {
             let ours = message
@@ -124,7 +120,10 @@ impl Session {
             | Phase::Closing(_)
             | Phase::PeerClosing(_)
             | Phase::Crossing(..)
-            | Phase::Over => return self.block_answered(id, error, false, now),
+            | Phase::Over => {
+                return self.block_answered(id, error, false, now)
+                    || self.silence_answered(id, error, now);
+            }
         }
         true
     }
@@ -149,6 +148,7 @@ impl Session {
         match self.outgoing.answered(id, error, bounced, now, outputs) {
             Answered::Not => return false,
             Answered::GoesOn => {
+                self.silence.heard(now);
                 let octets = self.outgoing.acknowledged();
                 if octets > before {
                     self.outputs.event(Event::Acknowledged { octets });
@@ -195,6 +195,7 @@ impl Session {
     }
 
     fn taken(&mut self, now: Instant) {
+        self.silence.heard(now);
         match &mut self.phase {
             Phase::Open { quiet, .. } => *quiet = None,
             Phase::Closing(ours) => ours.due = now + Self::CLOSE_WITHIN,

@@ -37,6 +37,7 @@ impl Machine for Session {
                 unacknowledged,
             });
         }
+        self.silence_timeout(now);
         self.advance(now);
     }
 
@@ -83,6 +84,7 @@ impl Machine for Session {
             quiet,
             self.incoming.next(),
             self.outgoing.next(),
+            self.silence_due(),
         ]
         .into_iter()
         .flatten()
