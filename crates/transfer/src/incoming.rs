@@ -7,7 +7,9 @@ use alloc::sync::Arc;
 use bytestreams_ibb::{Session, refusal};
 use bytestreams_machine::Instant;
 use bytestreams_si::{Answer, Methods};
-use bytestreams_stanza::{Condition, File, Iq, Jid, Open, Range, Sid, StanzaError};
+use bytestreams_stanza::{
+    Condition, File, Iq, IqBody, Jid, Open, Payload, Range, Sid, StanzaError,
+};
 use core::time::Duration;
 
 /// How long the application has to decide: a person may be asked, and the peer waits as long.
@@ -51,6 +53,7 @@ impl Transfers {
                     transfer.stage = Stage::Asked(asked, due);
                     return Err(CommandError::BadRange);
                 }
+                transfer.stage = Stage::Expecting(now + OPENING);
                 let (iq, open) = &*asked;
                 self.tell(Event::Accepted {
                     id,
@@ -171,7 +174,10 @@ impl Transfers {
 
     /// Takes an `<open/>` (XEP-0047, section 2.1): for what was accepted, or for a stream that
     /// nobody announced.
-    pub(crate) fn opened(&mut self, iq: &Iq, open: &Open, now: Instant) {
+    pub(crate) fn opened(&mut self, iq: &Iq, now: Instant) {
+        let IqBody::Set(Payload::Open(open)) = &iq.body else {
+            return;
+        };
         let Some(from) = &iq.from else {
             return self.answer(iq.error(refusal::not_acceptable()));
         };
@@ -222,6 +228,7 @@ impl Transfers {
         let session = Session::accept(peer, iq, open, config, ids, now);
         if let Ok(transfer) = self.get_mut(id) {
             transfer.stage = Stage::InBand(Box::new(session));
+            transfer.had_stream = true;
         }
     }
 

@@ -14,6 +14,7 @@ impl Machine for Transfers {
             Input::Stanza(stanza) if !self.lost => stanza,
             other @ (Input::Stanza(_) | Input::Net(_)) => return Some(other),
         };
+        self.now = now;
         self.silence.heard(now);
         let rest = match stanza {
             Stanza::Iq(iq) if iq.request().is_some() => self.request(iq, now),
@@ -27,6 +28,7 @@ impl Machine for Transfers {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
+        self.now = now;
         while let Some(peer) = self.questions.expired(now) {
             self.peers.answered(&peer, None);
             self.resume_probing(&peer, now);
@@ -53,7 +55,8 @@ impl Machine for Transfers {
     }
 
     fn poll_output(&mut self) -> Option<Output<Event>> {
-        let mut output = self.queue.pop_front()?;
+        let queued = self.queue.pop_front();
+        let mut output = queued.or_else(|| self.poll_transfers())?;
         if let Output::Event(Event::Progress { id, octets }) = &mut output {
             // What moved since it was queued is told with it.
             if let Ok(transfer) = self.get_mut(*id) {
@@ -85,7 +88,12 @@ impl Transfers {
                 None
             }
             IqBody::Set(Payload::Open(open)) => {
-                self.opened(&iq, open, now);
+                let id = self.by_stream(iq.from.as_ref(), &open.sid);
+                // A stream knows its own opening when it is repeated.
+                let Some(Stanza::Iq(iq)) = self.feed(id, iq.into(), now) else {
+                    return None;
+                };
+                self.opened(&iq, now);
                 None
             }
             IqBody::Set(Payload::Close(close)) if self.closed_early(&iq, &close.sid, now) => None,

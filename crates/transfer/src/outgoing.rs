@@ -233,6 +233,7 @@ impl Transfers {
         let session = Session::open(peer, sid, config, ids, now);
         if let Ok(transfer) = self.get_mut(id) {
             transfer.stage = Stage::InBand(Box::new(session));
+            transfer.had_stream = true;
         }
         self.touch(id, now);
     }
@@ -300,8 +301,9 @@ impl Transfers {
         transfer.written = 0;
         transfer.acknowledged = 0;
         transfer.finished = false;
-        transfer.stage = Stage::Over;
+        transfer.stage = Stage::Probing(now + PATIENCE);
         let peer = transfer.peer.clone();
+        self.strays.remember(peer.clone(), old.clone(), now);
         self.streams.remove(&(peer.clone(), old));
         self.streams.insert((peer, sid), id);
         self.tell(Event::FellBack {

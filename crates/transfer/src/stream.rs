@@ -172,21 +172,20 @@ impl Transfers {
             }
             ibb::Event::PeerClosed => self.peer_closed(id, now),
             ibb::Event::Closed => {
-                self.remember(id, now);
+                self.closed(id, now);
                 self.conclude(id, now);
             }
-            ibb::Event::Failed(failure) => {
-                self.remember(id, now);
-                self.stream_failed(id, &failure, now);
-            }
+            ibb::Event::Failed(failure) => self.stream_failed(id, &failure, now),
             // An event that is news to us changes nothing for the transfer.
             _ => {}
         }
     }
 
-    /// Has late stanzas of a stream that is closed answered as such.
-    fn remember(&mut self, id: TransferId, now: Instant) {
-        if let Some(transfer) = self.live.get(&id) {
+    /// Notes that the stream is closed. What is late for it is answered as such, also while the
+    /// application is not done with what came.
+    fn closed(&mut self, id: TransferId, now: Instant) {
+        if let Ok(transfer) = self.get_mut(id) {
+            transfer.closed = true;
             let (peer, sid) = (transfer.peer.clone(), transfer.sid.clone());
             self.strays.remember(peer, sid, now);
         }
@@ -251,7 +250,7 @@ impl Transfers {
     /// Ends a transfer whose stream is closed and with which the application is done.
     fn conclude(&mut self, id: TransferId, now: Instant) {
         let Ok(transfer) = self.get(id) else { return };
-        let Some(session) = transfer.session().filter(|s| s.is_closed()) else {
+        let Some(session) = transfer.session().filter(|_| transfer.closed) else {
             return;
         };
         let nothing_left = session.buffered() == 0;

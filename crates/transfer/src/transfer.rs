@@ -35,6 +35,12 @@ pub(crate) struct Transfer {
     pub(crate) stored: u64,
     /// What it holds of the link's buffer.
     pub(crate) buffered: usize,
+    /// It is in the line of those that may have something to put out.
+    pub(crate) ready: bool,
+    /// It has come as far as a stream.
+    pub(crate) had_stream: bool,
+    /// The stream is closed as it should be.
+    pub(crate) closed: bool,
     /// A [`crate::Event::Progress`] waits in the queue.
     pub(crate) progress_told: bool,
     /// The application asked for the end of what it writes.
@@ -93,6 +99,9 @@ impl Transfer {
             acknowledged: 0,
             stored: 0,
             buffered: 0,
+            ready: false,
+            had_stream: false,
+            closed: false,
             progress_told: false,
             finished: false,
             ended: false,

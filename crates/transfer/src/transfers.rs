@@ -8,8 +8,9 @@ use crate::{CommandError, Config, Event, Keepalive, Method, Reason, Side, Transf
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
-use bytestreams_ibb::Strays;
+use bytestreams_ibb::{Session, Strays};
 use bytestreams_machine::{Ids, Instant, Machine, Output, Own, Requests};
+use bytestreams_si::OfferEvent;
 use bytestreams_stanza::{File, Jid, Sid, Stanza, ns};
 
 /// All transfers of one link, in both directions, as one machine.
@@ -32,6 +33,10 @@ pub struct Transfers {
     pub(crate) silence: Silence,
     pub(crate) agenda: Agenda,
     pub(crate) queue: VecDeque<Output<Event>>,
+    /// Transfers that may have something to put out, in turn.
+    pub(crate) ready: VecDeque<TransferId>,
+    /// The last that was heard of the time: outputs are polled in it.
+    pub(crate) now: Instant,
     /// For the requests of the link itself.
     pub(crate) ids: Ids,
     /// Octets received in band and not stored, over all transfers.
@@ -69,6 +74,8 @@ impl Transfers {
             silence: Silence::new(config.keepalive != Keepalive::Off, now),
             agenda: Agenda::default(),
             queue: VecDeque::new(),
+            ready: VecDeque::new(),
+            now,
             ids: Ids::new("link"),
             buffered: 0,
             closing: 0,
@@ -131,6 +138,7 @@ impl Transfers {
         self.tags.clear();
         self.questions = Requests::default();
         self.agenda = Agenda::default();
+        self.ready.clear();
         self.strays = Strays::new();
         self.buffered = 0;
         self.closing = 0;
@@ -183,7 +191,7 @@ impl Transfers {
     /// Says whether nothing is going on at all: no transfer, no stream of one that is over and waits
     /// for its peer's confirmation, no output. A program that wants to leave waits for this.
     pub fn is_idle(&self) -> bool {
-        self.live.is_empty() && self.queue.is_empty()
+        self.live.is_empty() && self.queue.is_empty() && self.ready.is_empty()
     }
 }
 
@@ -253,16 +261,22 @@ impl Transfers {
         self.buffered > self.config.bounds.buffered
     }
 
-    /// Ends a transfer for the application, and for the peer where there is a stream.
+    /// Ends a transfer for the application, and for the peer where there is a stream. What the peer
+    /// is told leaves before the application hears of it, so that one that stops then has told.
     pub(crate) fn end(&mut self, id: TransferId, outcome: Result<(), Reason>, now: Instant) {
         let Ok(transfer) = self.get_mut(id) else {
             return;
         };
-        let stage = core::mem::replace(&mut transfer.stage, Stage::Over);
         let mut closing = false;
-        if let Stage::InBand(mut session) = stage {
-            if !session.is_closed() {
-                session.abort(now);
+        if let Stage::InBand(mut session) = core::mem::replace(&mut transfer.stage, Stage::Over) {
+            session.abort(now);
+            let stanzas = core::iter::from_fn(|| session.poll_output());
+            let stanzas = stanzas.filter_map(|output| match output {
+                Output::Stanza(stanza) => Some(Output::Stanza(stanza)),
+                Output::Event(_) | Output::Net(_) => None,
+            });
+            self.queue.extend(stanzas);
+            if let Some(transfer) = self.live.get_mut(&id).filter(|_| !session.is_closed()) {
                 transfer.stage = Stage::Closing(session);
                 closing = true;
             }
@@ -275,70 +289,96 @@ impl Transfers {
             self.closing += 1;
             self.touch(id, now);
         } else {
-            self.forget(id);
+            self.forget(id, now);
         }
     }
 
     /// Drops a transfer that is over and whose stream, if it had one, is closed.
-    pub(crate) fn forget(&mut self, id: TransferId) {
+    fn forget(&mut self, id: TransferId, now: Instant) {
         let Some(transfer) = self.live.remove(&id) else {
             return;
         };
-        if matches!(transfer.stage, Stage::Closing(_)) {
+        if let Stage::Closing(_) = transfer.stage {
             self.closing -= 1;
         }
         self.buffered -= transfer.buffered;
         self.tags.remove(&transfer.tag);
-        self.streams.remove(&(transfer.peer, transfer.sid));
+        let key = (transfer.peer, transfer.sid);
+        self.streams.remove(&key);
+        if transfer.had_stream {
+            self.strays.remember(key.0, key.1, now);
+        }
         let live = &self.live;
         self.agenda.tidy(live.iter().map(|(id, t)| (id, t.booked)));
     }
 
-    /// Lets a transfer say what it has to say, after anything that may have moved it.
+    /// Lets a transfer put out what it has, and be woken in time, after anything that may have moved
+    /// it.
     pub(crate) fn touch(&mut self, id: TransferId, now: Instant) {
-        self.pump(id, now);
+        self.now = now;
         self.hold_to_what_was_announced(id, now);
-        if let Some(transfer) = self.live.get_mut(&id) {
-            let buffered = transfer.session().map_or(0, |session| session.buffered());
-            self.buffered = self.buffered + buffered - transfer.buffered;
-            transfer.buffered = buffered;
-            let due = transfer.due();
-            self.agenda.book(id, &mut transfer.booked, due);
+        let Some(transfer) = self.live.get_mut(&id) else {
+            return;
+        };
+        let buffered = transfer.session().map_or(0, Session::buffered);
+        self.buffered = self.buffered + buffered - transfer.buffered;
+        transfer.buffered = buffered;
+        let due = transfer.due();
+        self.agenda.book(id, &mut transfer.booked, due);
+        if !core::mem::replace(&mut transfer.ready, true) {
+            self.ready.push_back(id);
         }
     }
 
-    fn pump(&mut self, id: TransferId, now: Instant) {
-        while let Some(transfer) = self.live.get_mut(&id) {
-            match &mut transfer.stage {
-                Stage::Offering(offer) => match offer.poll_output() {
-                    Some(Output::Stanza(stanza)) => self.send(stanza),
-                    Some(Output::Event(event)) => self.answered(id, event, now),
-                    Some(Output::Net(_)) => {}
-                    None => return,
-                },
-                Stage::InBand(session) => match session.poll_output() {
-                    Some(Output::Stanza(stanza)) => self.send(stanza),
-                    Some(Output::Event(event)) => self.stream_event(id, event, now),
-                    Some(Output::Net(_)) => {}
-                    None => return,
-                },
-                Stage::Closing(session) => match session.poll_output() {
-                    Some(Output::Stanza(stanza)) => self.send(stanza),
-                    Some(Output::Event(_) | Output::Net(_)) => {}
-                    None if session.is_closed() => {
-                        self.strays
-                            .remember(transfer.peer.clone(), transfer.sid.clone(), now);
-                        self.forget(id);
-                        return;
-                    }
-                    None => return,
-                },
+    /// Takes the next output of the transfers that have any, each in turn, so that a large file does
+    /// not hold up a small one.
+    pub(crate) fn poll_transfers(&mut self) -> Option<Output<Event>> {
+        while let Some(id) = self.ready.pop_front() {
+            let Some(transfer) = self.live.get_mut(&id) else {
+                continue;
+            };
+            let output = match &mut transfer.stage {
+                Stage::Offering(offer) => offer.poll_output().map(|o| o.map_event(Told::Offer)),
+                Stage::InBand(session) | Stage::Closing(session) => {
+                    session.poll_output().map(|o| o.map_event(Told::Stream))
+                }
                 Stage::Probing(_)
                 | Stage::Offered(..)
                 | Stage::Asked(..)
                 | Stage::Expecting(_)
-                | Stage::Over => return,
+                | Stage::Over => None,
+            };
+            if output.is_some() {
+                self.ready.push_back(id);
+            } else {
+                transfer.ready = false;
+            }
+            match output {
+                Some(Output::Stanza(stanza)) => return Some(Output::Stanza(stanza)),
+                Some(Output::Net(command)) => return Some(Output::Net(command)),
+                Some(Output::Event(Told::Offer(event))) => self.answered(id, event, self.now),
+                Some(Output::Event(Told::Stream(event))) => self.stream_event(id, event, self.now),
+                None => self.forget_if_closed(id),
+            }
+            if let Some(output) = self.queue.pop_front() {
+                return Some(output);
             }
         }
+        None
     }
+
+    fn forget_if_closed(&mut self, id: TransferId) {
+        let closed = self.live.get(&id).is_some_and(
+            |transfer| matches!(&transfer.stage, Stage::Closing(session) if session.is_closed()),
+        );
+        if closed {
+            self.forget(id, self.now);
+        }
+    }
+}
+
+/// What the machines within tell.
+enum Told {
+    Offer(OfferEvent),
+    Stream(bytestreams_ibb::Event),
 }
