@@ -1,5 +1,10 @@
 //! Two machines with each other.
 
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "tests look for one thing among many"
+)]
+
 mod common;
 
 use bytestreams_stanza::{Carrier, IqBody, Payload, Range, Stanza};
@@ -7,8 +12,8 @@ use bytestreams_transfer::{
     Blocked, CommandError, Config, Event, Incomplete, Method, Options, Reason, Side, Window,
 };
 use common::*;
-use std::num::NonZeroU16;
-use std::time::Duration;
+use core::num::NonZeroU16;
+use core::time::Duration;
 
 fn unannounced() -> Config {
     let mut config = Config::default();
@@ -332,8 +337,8 @@ fn a_bare_stream_carries_octets_both_ways() {
     assert!(events.contains(&Event::Ended { id: theirs }));
     let last = octets(5000);
     assert!(
-        pair.move_octets((1, theirs), (0, id), &last).is_empty(),
-        "what follows the peer's close is not taken by it"
+        pair.move_octets((1, theirs), (0, id), &last) == last,
+        "the peer may say its last until it confirms the close"
     );
     let receiver = pair.ends[1].transfers();
     receiver.completed(theirs, Ok(()), now).expect("completed");

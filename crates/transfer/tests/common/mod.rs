@@ -8,7 +8,7 @@ use bytestreams_stanza::{
     Identity, Iq, IqBody, Jid, Open, Payload, Range, Si, Sid, Stanza, StanzaError, ns,
 };
 use bytestreams_transfer::{Config, Event, Options, TransferId, Transfers};
-use std::time::Duration;
+use core::time::Duration;
 
 pub(crate) const ME: &str = "romeo@montague.lit/orchard";
 pub(crate) const PEER: &str = "juliet@capulet.lit/balcony";
@@ -133,7 +133,7 @@ impl Solo {
 
     pub(crate) fn take_stanzas(&mut self) -> Vec<Stanza> {
         self.drain();
-        std::mem::take(&mut self.stanzas)
+        core::mem::take(&mut self.stanzas)
     }
 
     /// Takes the stanzas, which must be one IQ.
@@ -147,7 +147,7 @@ impl Solo {
 
     pub(crate) fn take_events(&mut self) -> Vec<Event> {
         self.drain();
-        std::mem::take(&mut self.events)
+        core::mem::take(&mut self.events)
     }
 
     /// Takes the events, which must be one.
