@@ -1,0 +1,138 @@
+//! The application of a machine: the test's script.
+
+use crate::Chooser;
+use alloc::vec::Vec;
+use bytestreams_machine::{Instant, Machine, NetCommand};
+use bytestreams_stanza::Jid;
+use core::fmt::Debug;
+
+/// One of the two ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Side {
+    /// The first.
+    Left,
+    /// The second.
+    Right,
+}
+
+impl Side {
+    /// The opposite end.
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Left => Self::Right,
+            Self::Right => Self::Left,
+        }
+    }
+}
+
+/// What an application does with its machine. It has the world's time and choices, and no others.
+pub trait App {
+    /// What it drives.
+    type Machine: Machine<Event: Debug>;
+
+    /// Takes an event.
+    fn event(
+        &mut self,
+        machine: &mut Self::Machine,
+        event: <Self::Machine as Machine>::Event,
+        cx: &mut Context<'_>,
+    );
+
+    /// Writes, reads, commands. Called at the start, whenever the machine's outputs were drained,
+    /// and at [`App::wake`]; again and again until it brings forth no more outputs.
+    fn act(&mut self, machine: &mut Self::Machine, cx: &mut Context<'_>);
+
+    /// Says when to call [`App::act`] even if nothing happens.
+    fn wake(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Says whether this end has come to its end, well or not.
+    fn is_done(&self) -> bool;
+
+    /// The link of this end is gone for good.
+    fn offline(&mut self, _machine: &mut Self::Machine, _cx: &mut Context<'_>) {}
+
+    /// Octets came in on a connection that was detached; empty ones mean that it was closed.
+    fn octets(
+        &mut self,
+        _machine: &mut Self::Machine,
+        _conn: bytestreams_machine::ConnId,
+        _octets: bytes::Bytes,
+        _cx: &mut Context<'_>,
+    ) {
+    }
+
+    /// Says of which session an event tells, and whether it is that session's last. Nothing may
+    /// follow a last one.
+    fn session(_event: &<Self::Machine as Machine>::Event) -> Option<(u64, bool)> {
+        None
+    }
+}
+
+/// What a world lends to an application.
+pub struct Context<'a> {
+    /// The time.
+    pub now: Instant,
+    /// Where decisions come from.
+    pub chooser: &'a mut dyn Chooser,
+    pub(crate) commands: Vec<NetCommand>,
+}
+
+impl Context<'_> {
+    /// Does something with a socket of its own: a detached one, say.
+    pub fn net(&mut self, command: NetCommand) {
+        self.commands.push(command);
+    }
+}
+
+impl Debug for Context<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Context")
+            .field("now", &self.now)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One end: a machine, its application, its address.
+pub struct Node<A: App> {
+    /// The full JID that the link stamps.
+    pub jid: Jid,
+    /// The machine.
+    pub machine: A::Machine,
+    /// Its application.
+    pub app: A,
+    pub(crate) online: bool,
+    pub(crate) started: bool,
+    pub(crate) ended: Vec<u64>,
+    /// Until when the driver does not drain the outputs: its write buffer is full.
+    pub(crate) stalled: Option<Instant>,
+}
+
+impl<A: App> Node<A> {
+    pub(crate) fn new((jid, machine, app): (Jid, A::Machine, A)) -> Self {
+        Self {
+            jid,
+            machine,
+            app,
+            online: true,
+            started: false,
+            ended: Vec::new(),
+            stalled: None,
+        }
+    }
+
+    /// Says whether its link still stands.
+    pub const fn is_online(&self) -> bool {
+        self.online
+    }
+}
+
+impl<A: App> Debug for Node<A> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Node")
+            .field("jid", &self.jid)
+            .field("online", &self.online)
+            .finish_non_exhaustive()
+    }
+}
