@@ -1,5 +1,23 @@
 //! Doors: from XML to tokens.
 
+#[cfg(feature = "minidom")]
+mod minidom;
+#[cfg(feature = "quick-xml")]
+mod quick_xml;
+#[cfg(feature = "rxml")]
+mod rxml;
+#[cfg(feature = "quick-xml")]
+mod scope;
+#[cfg(feature = "quick-xml")]
+mod text;
+
+#[cfg(feature = "minidom")]
+pub use self::minidom::{ElementSink, NotAnElement, read_element};
+#[cfg(feature = "quick-xml")]
+pub use self::quick_xml::QuickXml;
+#[cfg(feature = "rxml")]
+pub use self::rxml::Rxml;
+
 use crate::{TokenSink, ns};
 use alloc::sync::Arc;
 use alloc::vec::Vec;

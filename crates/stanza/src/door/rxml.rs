@@ -1,0 +1,151 @@
+//! The door of rxml, which needs no standard library.
+
+use super::{Context, Door, DoorError, XmlFault};
+use crate::{Token, TokenSink};
+use alloc::string::String;
+use rxml::error::EndOrError;
+use rxml::{Event, Options, Parse, Parser, WithOptions};
+
+/// Reads with rxml: the door for targets without the standard library.
+///
+/// The parser stands inside a stream's header from one element to the next, and is fed in small
+/// pieces, since its cost an octet grows with the piece.
+#[derive(Debug, Default)]
+pub struct Rxml {
+    /// Inside the header of that context.
+    parser: Option<(Context, Parser)>,
+}
+
+impl Door for Rxml {
+    fn read<S: TokenSink>(
+        &mut self,
+        element: &[u8],
+        context: &Context,
+        sink: &mut S,
+    ) -> Result<(), DoorError<S::Error>> {
+        let (context, mut parser) = match self.parser.take() {
+            Some((known, parser)) if known == *context => (known, parser),
+            _ => (context.clone(), stream(context)?),
+        };
+        // After a failure it is gone: the next element finds a new one.
+        read(element, &mut parser, sink)?;
+        self.parser = Some((context, parser));
+        Ok(())
+    }
+}
+
+fn read<S: TokenSink>(
+    element: &[u8],
+    parser: &mut Parser,
+    sink: &mut S,
+) -> Result<(), DoorError<S::Error>> {
+    let mut depth = 0_usize;
+    let mut ended = false;
+    for mut piece in element.chunks(PIECE) {
+        while let Some(event) = next(parser, &mut piece)? {
+            match event {
+                Event::StartElement(_, (ns, name), attributes) => {
+                    if ended {
+                        return Err(XmlFault::NotWellFormed.into());
+                    }
+                    depth += 1;
+                    push(
+                        sink,
+                        Token::Open {
+                            ns: &ns,
+                            name: &name,
+                        },
+                    )?;
+                    for ((ns, name), value) in &attributes {
+                        if ns.is_none() {
+                            push(sink, Token::Attr { name, value })?;
+                        }
+                    }
+                }
+                Event::Text(_, text) if depth > 0 => push(sink, Token::Text(&text))?,
+                Event::EndElement(_) if depth > 0 => {
+                    depth -= 1;
+                    ended = depth == 0;
+                    push(sink, Token::Close)?;
+                }
+                Event::Text(..) | Event::EndElement(_) => {
+                    return Err(XmlFault::NotWellFormed.into());
+                }
+                Event::XmlDeclaration(..) => {
+                    return Err(XmlFault::Restricted.into());
+                }
+            }
+        }
+    }
+    if !ended {
+        return Err(XmlFault::NotWellFormed.into());
+    }
+    Ok(())
+}
+
+fn push<S: TokenSink>(sink: &mut S, token: Token<'_>) -> Result<(), DoorError<S::Error>> {
+    sink.token(token).map_err(DoorError::Sink)
+}
+
+/// The next event within the piece, or none once it is used up.
+fn next(parser: &mut Parser, piece: &mut &[u8]) -> Result<Option<Event>, XmlFault> {
+    match parser.parse(piece, false) {
+        Ok(event) => Ok(event),
+        Err(EndOrError::NeedMoreData) => Ok(None),
+        Err(EndOrError::Error(error)) => Err(fault(error)),
+    }
+}
+
+/// A parser inside the header that the context stands for.
+fn stream(context: &Context) -> Result<Parser, XmlFault> {
+    let mut header = String::from("<?xml version='1.0'?><stream");
+    let mut bind = |prefix: &str, namespace: &str| {
+        header.push_str(" xmlns");
+        if !prefix.is_empty() {
+            header.push(':');
+            header.push_str(prefix);
+        }
+        header.push_str("='");
+        for c in namespace.chars() {
+            match c {
+                '&' => header.push_str("&amp;"),
+                '<' => header.push_str("&lt;"),
+                '\'' => header.push_str("&apos;"),
+                c => header.push(c),
+            }
+        }
+        header.push('\'');
+    };
+    bind("", context.content());
+    for (prefix, namespace) in context.prefixes().filter(|(prefix, _)| *prefix != "xml") {
+        bind(prefix, namespace);
+    }
+    header.push('>');
+    let mut parser = Parser::with_options(Options {
+        max_token_length: TOKEN,
+        ..Options::default()
+    });
+    // Otherwise the last of a text would wait for the next element.
+    parser.set_text_buffering(false);
+    let mut rest = header.as_bytes();
+    while next(&mut parser, &mut rest)?.is_some() {}
+    Ok(parser)
+}
+
+const fn fault(error: rxml::Error) -> XmlFault {
+    use rxml::Error as E;
+    match error {
+        E::InvalidUtf8Byte(_) => XmlFault::Encoding,
+        E::RestrictedXml(_) | E::UndeclaredEntity => XmlFault::Restricted,
+        E::UndeclaredNamespacePrefix(_)
+        | E::ReservedNamespacePrefix
+        | E::ReservedNamespaceName
+        | E::EmptyNamespaceUri => XmlFault::Namespace,
+        _ => XmlFault::NotWellFormed,
+    }
+}
+
+/// Octets fed at once.
+const PIECE: usize = 512;
+/// Octets of one name or attribute value; longer texts come in pieces.
+const TOKEN: usize = 65_536;
