@@ -45,9 +45,9 @@ pub use bytestreams_transfer::{
 pub use endpoint::{
     Bytestream, Driver, Endpoint, Offer, Offers, Others, RequestError, Transfer, WriteError,
 };
+pub use jid::prepare_jid;
 #[cfg(feature = "client")]
 pub use link::client;
 pub use link::{component, serverless};
-pub use jid::prepare_jid;
 pub use receiver::{ReceiveError, ReceiveFile, Received, receive_file};
 pub use sender::{SendError, SendFile, Sending, Sent, send_file, start_file};

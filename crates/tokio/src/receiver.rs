@@ -4,7 +4,7 @@ use crate::endpoint::{Offer, Transfer};
 use crate::file::{Incoming, Keep, Partial, Store, StoreError, Stored, parse_date};
 use bytes::Bytes;
 use bytestreams_stanza::{Range, Sid};
-use bytestreams_transfer::{CommandError, Event, Incomplete, Method, Reason, safe_name};
+use bytestreams_transfer::{CommandError, Event, Incomplete, Method, Reason, Side, safe_name};
 use core::fmt;
 use core::future::poll_fn;
 use core::task::{Context, Poll};
@@ -124,12 +124,15 @@ pub async fn receive_file(
         offset: (offset > 0 && takes_range).then_some(offset),
         length: None,
     };
-    let transfer = offer.accept(range).map_err(|error| match error {
-        CommandError::UnknownTransfer => ReceiveError::Transfer(Reason::LinkLost),
-        _ => ReceiveError::Transfer(Reason::BadRange {
-            offset,
-            length: None,
-        }),
+    let transfer = offer.accept(range).map_err(|error| {
+        ReceiveError::Transfer(if error == CommandError::BadRange {
+            Reason::BadRange {
+                offset,
+                length: None,
+            }
+        } else {
+            Reason::Cancelled { by: Side::Peer }
+        })
     })?;
     let receiving = Receiving {
         disk: Disk::start(partial, &transfer),
@@ -178,12 +181,14 @@ async fn begin(offer: &Offer, store: &Store, how: &ReceiveFile) -> Result<Partia
 
 /// What the peer is told: nothing about our paths.
 fn words(error: &StoreError) -> String {
-    match error {
-        StoreError::Full { .. } => "no room for the file".into(),
-        _ => "the file cannot be stored".into(),
+    if let StoreError::Full { .. } = error {
+        "no room for the file".into()
+    } else {
+        "the file cannot be stored".into()
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the rest is told in words")]
 fn incomplete(error: &StoreError) -> Incomplete {
     match error {
         StoreError::Full { .. } => Incomplete::NoSpace,
@@ -202,6 +207,10 @@ struct Receiving {
     octets: u64,
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it lives for a moment on the stack, and events are many"
+)]
 enum Step {
     Event(Option<Event>),
     /// The peer has sent all, and all of it is with the disk.

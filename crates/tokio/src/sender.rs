@@ -155,7 +155,7 @@ pub async fn start_file(
 }
 
 fn describe(source: &Source, how: &SendFile, hash: Option<[u8; 16]>) -> File {
-    let name = how.name.as_deref().unwrap_or(source.name());
+    let name = how.name.as_deref().unwrap_or_else(|| source.name());
     File {
         name: Some(name.into()),
         size: Some(source.size()),

@@ -106,7 +106,7 @@ impl<L: StanzaLink> Driver<L> {
 
     /// Feeds the machine, fires what is due and drains the outputs as far as the write buffer has
     /// room. Answers whether outputs are left because of the write buffer.
-    fn crank(&mut self, cx: &mut Context<'_>) -> Cranked {
+    fn crank(&mut self, cx: &Context<'_>) -> Cranked {
         let Self {
             link,
             shared,
@@ -120,7 +120,8 @@ impl<L: StanzaLink> Driver<L> {
         let state = &mut *guard;
         keep(&mut state.driver, cx.waker());
         for stanza in batch.drain(..) {
-            if let Some(Input::Stanza(rest)) = state.stack.handle_input(Input::Stanza(stanza), now) {
+            if let Some(Input::Stanza(rest)) = state.stack.handle_input(Input::Stanza(stanza), now)
+            {
                 state.hand_over(rest, wakes);
             }
         }
@@ -272,11 +273,12 @@ impl<L: StanzaLink> Future for Driver<L> {
                     this.end(error);
                 }
                 Phase::Over => {
-                    return Poll::Ready(match &this.shared.lock().link {
+                    let state = this.shared.lock();
+                    return Poll::Ready(match &state.link {
                         LinkState::Ended(error) if !matches!(**error, LinkError::Closed) => {
                             Err(error.clone())
                         }
-                        _ => Ok(()),
+                        LinkState::Up | LinkState::Closing | LinkState::Ended(_) => Ok(()),
                     });
                 }
             }

@@ -235,6 +235,10 @@ impl State {
 }
 
 impl Slot {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "other events change nothing here"
+    )]
     fn take_note(&mut self, event: Event, wakes: &mut Vec<Waker>) {
         match event {
             Event::Readable { .. } => {
@@ -297,7 +301,7 @@ pub(crate) fn transfer_of(event: &Event) -> Option<TransferId> {
         | Event::Progress { id, .. }
         | Event::Done { id }
         | Event::Failed { id, .. } => Some(*id),
-        _ => None,
+        Event::LinkLost | _ => None,
     }
 }
 

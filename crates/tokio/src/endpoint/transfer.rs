@@ -76,7 +76,7 @@ impl Transfer {
         poll_fn(|cx| self.poll_event(cx)).await
     }
 
-    pub(crate) fn poll_event(&self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+    pub(crate) fn poll_event(&self, cx: &Context<'_>) -> Poll<Option<Event>> {
         let mut state = self.shared.lock();
         let Some(slot) = state.slots.get_mut(&self.id) else {
             return Poll::Ready(None);
@@ -116,7 +116,7 @@ impl Transfer {
 
     pub(crate) fn poll_write(
         &self,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
         octets: &mut Bytes,
     ) -> Poll<Result<(), WriteError>> {
         let (wrote, result) = self.with_slot(|state, now, id| {
@@ -164,7 +164,7 @@ impl Transfer {
     /// sent all (then with none). Follow with [`Transfer::stored`].
     pub(crate) fn poll_read(
         &self,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
         blocks: &mut Vec<Bytes>,
         most: usize,
     ) -> Poll<Result<(), Reason>> {
@@ -251,7 +251,7 @@ impl Transfer {
     }
 
     /// Lets the transfer run to its end without anybody watching.
-    pub(crate) fn let_go(&mut self) {
+    pub(crate) fn let_go(&self) {
         self.shared.lock().slots.remove(&self.id);
     }
 

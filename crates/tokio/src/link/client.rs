@@ -83,8 +83,15 @@ impl Account {
 pub async fn connect(account: &Account) -> Result<Client, ConnectFailure> {
     let patience = account.patience;
     let (socket, early) = login(account).await?;
-    let link = XmlLink::inside(socket, early, ns::CLIENT, Own { jid: account.jid.clone() })
-        .acknowledging(|socket| acknowledge(socket.tcp()));
+    let link = XmlLink::inside(
+        socket,
+        early,
+        ns::CLIENT,
+        Own {
+            jid: account.jid.clone(),
+        },
+    )
+    .acknowledging(|socket| acknowledge(socket.tcp()));
     within(patience, "bind a resource", bind(link, account)).await
 }
 
@@ -164,6 +171,10 @@ async fn secure(
         .map_err(|e| ConnectFailure::Tls(e.to_string()))
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "all other errors are of the stream"
+)]
 async fn authenticate<S: AsyncBufRead + AsyncWrite + Unpin>(
     (features, stream): Opened<S>,
     credentials: Credentials,
@@ -185,7 +196,10 @@ async fn authenticate<S: AsyncBufRead + AsyncWrite + Unpin>(
         .send_header(header(domain))
         .await
         .map_err(|e| broken(e.into()))?;
-    let (_, stream): Opened<S> = pending.recv_features().await.map_err(|e| broken(e.into()))?;
+    let (_, stream): Opened<S> = pending
+        .recv_features()
+        .await
+        .map_err(|e| broken(e.into()))?;
     Ok(stream.into_inner())
 }
 
@@ -240,6 +254,10 @@ fn into_io(error: Error) -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, error.to_string())
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "all other errors are of what was said"
+)]
 fn broken(error: Error) -> ConnectFailure {
     ConnectFailure::Link(match error {
         Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => {

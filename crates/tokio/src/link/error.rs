@@ -97,7 +97,10 @@ impl fmt::Display for ConnectFailure {
             ),
             Self::Link(error) => write!(f, "the stream could not be set up: {error}"),
             Self::TimedOut { step } => {
-                write!(f, "no answer in time to {step}; try again, or check the server")
+                write!(
+                    f,
+                    "no answer in time to {step}; try again, or check the server"
+                )
             }
         }
     }
