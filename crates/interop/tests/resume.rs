@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use bytestreams_interop::exchange::{listening, number, online};
+use bytestreams_interop::exchange::{listening, number, online, text};
 use bytestreams_interop::files::{hidden, visible};
 use bytestreams_interop::{
     Cli, DelayProxy, EJABBERD, LOGIN, PROSODY, Process, Scratch, Setup, TRANSFER,
@@ -182,6 +182,34 @@ fn a_killed_receiver_resumes_without_a_server() {
     let fast = DelayProxy::start(to.parse().expect("an address"), Duration::ZERO);
     resumed(&mut send(&fast).start(), &fast);
     receiver.event("done", TRANSFER);
+    scratch.assert_arrived(&file);
+    watch.assert_never_short();
+}
+
+#[test]
+fn a_link_that_is_cut_fails_the_transfer_which_then_resumes() {
+    let server = PROSODY.start();
+    let romeo = server.account("romeo");
+    let scratch = Scratch::default();
+    let file = scratch.file("film.mkv", SIZE);
+    let watch = Watch::over(scratch.inbox().join("film.mkv"));
+    let receive = Cli::receive(scratch.inbox()).account(&server.account("juliet"));
+    let (mut receiver, to) = online(receive.args("--resume --method ibb"));
+    let slow = DelayProxy::start(server.clients, DELAY);
+    let send = |proxy: &DelayProxy| {
+        let sender = Cli::send(&file, &to).account(&romeo.through(proxy.address()));
+        sender.args("--resume --method ibb")
+    };
+    let mut sender = send(&slow).args(SLOWLY).start();
+    begun(&mut receiver, &mut sender);
+    slow.cut();
+    let failed = sender.event("failed", TRANSFER);
+    assert_eq!(text(&failed, "reason"), "link-lost");
+    sender.exits(1, LOGIN);
+    partial_only(scratch.inbox());
+    let fast = DelayProxy::start(server.clients, Duration::ZERO);
+    resumed(&mut send(&fast).start(), &fast);
+    receiver.event_in_spite_of_failures("done", TRANSFER);
     scratch.assert_arrived(&file);
     watch.assert_never_short();
 }
