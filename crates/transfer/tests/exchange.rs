@@ -225,7 +225,7 @@ fn many_transfers_run_both_ways_at_once() {
     let now = pair.ends[0].now;
     let mut ids = [Vec::new(), Vec::new()];
     for n in 0..6 {
-        for end in 0..2 {
+        for (end, ids) in ids.iter_mut().enumerate() {
             let to = jid(pair.names[1 - end]);
             let id = pair.ends[end].transfers().offer(
                 to,
@@ -234,22 +234,21 @@ fn many_transfers_run_both_ways_at_once() {
                 entropy(n * 2 + end as u8),
                 now,
             );
-            ids[end].push(id);
+            ids.push(id);
         }
     }
     pair.settle();
     let mut received = [Vec::new(), Vec::new()];
-    for end in 0..2 {
-        for event in pair.ends[end].take_events() {
+    for (end, received) in pair.ends.iter_mut().zip(&mut received) {
+        for event in end.take_events() {
             if let Event::Offered { id, file, .. } = event {
-                received[end].push((id, file.size.expect("a size") as usize));
-                let end = &mut pair.ends[end];
+                received.push((id, file.size.expect("a size") as usize));
                 end.transfers()
                     .accept(id, Range::default(), now)
                     .expect("accepted");
             }
         }
-        assert_eq!(received[end].len(), 6);
+        assert_eq!(received.len(), 6);
     }
     pair.settle();
     let mut left: Vec<_> = (0..2)
