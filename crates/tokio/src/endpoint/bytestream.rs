@@ -80,7 +80,7 @@ impl Bytestream {
         let _ = self.transfer.completed(Ok(()));
     }
 
-    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_drain(&mut self, cx: &Context<'_>) -> Poll<io::Result<()>> {
         self.transfer
             .poll_write(cx, &mut self.outgoing)
             .map_err(|error| match (error, self.transfer.failure()) {

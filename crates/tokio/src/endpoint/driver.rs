@@ -263,14 +263,16 @@ impl<L: StanzaLink> Future for Driver<L> {
             match this.phase {
                 Phase::Running => match ready!(this.run(cx)) {
                     Ok(()) => this.phase = Phase::Closing,
-                    Err(error) => this.end(error),
+                    Err(error @ (LinkError::Io(_) | LinkError::Silent)) => this.end(error),
+                    Err(error) => {
+                        this.failed = Some(error);
+                        this.phase = Phase::Closing;
+                    }
                 },
                 Phase::Closing => {
-                    let error = match ready!(this.link.poll_close(cx)) {
-                        Ok(()) => LinkError::Closed,
-                        Err(error) => error,
-                    };
-                    this.end(error);
+                    let closed = ready!(this.link.poll_close(cx)).err();
+                    let error = this.failed.take().or(closed);
+                    this.end(error.unwrap_or(LinkError::Closed));
                 }
                 Phase::Over => {
                     let state = this.shared.lock();

@@ -100,6 +100,11 @@ impl Endpoint {
         &self.caps
     }
 
+    /// What we are able to do (XEP-0030), sorted.
+    pub fn features(&self) -> Vec<Arc<str>> {
+        self.shared.lock().stack.responder.features().to_vec()
+    }
+
     /// Offers a file. [`crate::send_file`] does that and the rest.
     pub fn offer(&self, to: Jid, file: File, options: Options) -> Transfer {
         self.start(|machine, now| machine.offer(to, file, options, entropy(), now))

@@ -1,5 +1,7 @@
 //! Links: what stanzas come from and go to.
 
+#[cfg(feature = "tokio-xmpp")]
+pub mod bridge;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod component;
