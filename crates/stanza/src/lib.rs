@@ -14,6 +14,7 @@ mod base64;
 mod codec;
 pub mod door;
 mod error;
+mod framer;
 mod id;
 mod intern;
 mod jid;
@@ -23,12 +24,14 @@ mod outbuf;
 mod payload;
 mod slab;
 mod stanza;
+mod stream;
 mod token;
 mod writer;
 
 pub use base64::{Base64, Base64Error};
 pub use codec::{DecodeError, Decoder};
 pub use error::{AppCondition, Condition, ErrorType, StanzaError};
+pub use framer::{Frame, FrameError, Framer, Header, StreamError};
 pub use id::{Id, IdTooLong, Sid};
 pub use jid::{InvalidJid, Jid};
 pub use limits::Limits;
@@ -39,5 +42,6 @@ pub use payload::{
     Si, StreamHost,
 };
 pub use stanza::{Caps, Iq, IqBody, Message, Presence, PresenceType, Stanza};
+pub use stream::{Opened, Opening, OpeningError, write_stream_end, write_stream_error};
 pub use token::{Token, TokenSink};
 pub use writer::{XmlSink, XmlWriter};

@@ -266,6 +266,11 @@ enum Place {
     Text,
 }
 
+/// Appends `text` as an attribute value between apostrophes can hold it.
+pub(crate) fn escape_attribute(text: &str, out: &mut OutBuf) {
+    escape(text, Place::Attribute, out);
+}
+
 /// Appends `text` as XML can hold it.
 fn escape(text: &str, place: Place, out: &mut OutBuf) {
     let suspicious = |b: &u8| *b < 0x20 || matches!(b, b'<' | b'>' | b'&' | b'\'' | 0xEF);

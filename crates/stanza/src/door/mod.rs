@@ -8,8 +8,11 @@ mod quick_xml;
 mod rxml;
 #[cfg(feature = "quick-xml")]
 mod scope;
-#[cfg(feature = "quick-xml")]
-mod text;
+#[cfg_attr(
+    not(feature = "quick-xml"),
+    allow(dead_code, reason = "without that door only headers are read by hand")
+)]
+pub(crate) mod text;
 
 #[cfg(feature = "minidom")]
 pub use self::minidom::{ElementSink, NotAnElement, read_element};

@@ -2,12 +2,11 @@
 //! caller (names, attributes, namespaces, characters, entities) is judged here.
 
 use super::scope::Scope;
-use super::text::{self, Name};
+use super::text::{self, Attribute, Name};
 use super::{Context, Door, DoorError, XmlFault};
 use crate::{Token, TokenSink};
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::ops::Range;
 use quick_xml::Reader;
 use quick_xml::errors::{Error, SyntaxError};
 use quick_xml::events::Event;
@@ -24,14 +23,6 @@ pub struct QuickXml {
     values: String,
     /// A text that had to be rewritten.
     text: String,
-}
-
-#[derive(Debug)]
-struct Attribute {
-    /// In the start tag.
-    name: Range<usize>,
-    /// In `values`.
-    value: Range<usize>,
 }
 
 impl Door for QuickXml {
@@ -103,8 +94,8 @@ impl QuickXml {
         self.attributes.clear();
         self.values.clear();
         let mut rest = text::Attributes::new(raw);
-        while let Some((name, value)) = rest.next(&mut self.values)? {
-            self.attributes.push(Attribute { name, value });
+        while let Some(attribute) = rest.next(&mut self.values)? {
+            self.attributes.push(attribute);
         }
         for attribute in &self.attributes {
             let (name, value) = parts(attribute, raw, &self.values);
@@ -178,6 +169,10 @@ fn push_text<S: TokenSink>(piece: &str, sink: &mut S) -> Result<(), DoorError<S:
 }
 
 /// A comment, an instruction or a declaration that is cut short is still one.
+#[allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "all others are faults of the grammar"
+)]
 fn fault(error: &Error) -> XmlFault {
     match error {
         Error::Syntax(

@@ -132,6 +132,10 @@ fn stream(context: &Context) -> Result<Parser, XmlFault> {
     Ok(parser)
 }
 
+#[allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "all others are faults of the grammar"
+)]
 const fn fault(error: rxml::Error) -> XmlFault {
     use rxml::Error as E;
     match error {

@@ -10,13 +10,15 @@ const XML: &str = "http://www.w3.org/XML/1998/namespace";
 /// The namespace of the prefix `xmlns`.
 const XMLNS: &str = "http://www.w3.org/2000/xmlns/";
 
-/// Bindings in force at once.
+/// Prefixes bound at once.
 const MOST: usize = 256;
 
 /// The bindings in force within one element of a stream (Namespaces in XML 1.0).
 #[derive(Debug, Default)]
 pub(super) struct Scope {
-    bindings: Vec<Binding>,
+    prefixes: Vec<Binding>,
+    /// The default namespaces, apart, since every element asks for the last.
+    defaults: Vec<Binding>,
     /// The texts of prefixes and namespaces.
     names: String,
     /// How many elements are open.
@@ -34,7 +36,8 @@ struct Binding {
 
 impl Scope {
     pub(super) fn clear(&mut self) {
-        self.bindings.clear();
+        self.prefixes.clear();
+        self.defaults.clear();
         self.names.clear();
         self.depth = 0;
     }
@@ -50,8 +53,11 @@ impl Scope {
 
     /// Ends the element begun last.
     pub(super) fn leave(&mut self) {
-        while let Some(binding) = self.bindings.pop_if(|binding| binding.depth == self.depth) {
-            self.names.truncate(binding.prefix.start);
+        for bindings in [&mut self.prefixes, &mut self.defaults] {
+            while let Some(binding) = bindings.pop_if(|binding| binding.depth == self.depth) {
+                let kept = self.names.len().min(binding.prefix.start);
+                self.names.truncate(kept);
+            }
         }
         self.depth = self.depth.saturating_sub(1);
     }
@@ -67,15 +73,19 @@ impl Scope {
         if !allowed {
             return Err(XmlFault::Namespace);
         }
-        // Every name is looked up among them: this bounds what a stanza can cost.
-        if self.bindings.len() >= MOST {
+        let bindings = if prefix.is_empty() {
+            &mut self.defaults
+        } else if self.prefixes.len() < MOST {
+            &mut self.prefixes
+        } else {
+            // They are searched for each prefix: this bounds what a stanza can cost.
             return Err(XmlFault::Restricted);
-        }
+        };
         let from = self.names.len();
         self.names.push_str(prefix);
         let middle = self.names.len();
         self.names.push_str(namespace);
-        self.bindings.push(Binding {
+        bindings.push(Binding {
             prefix: from..middle,
             namespace: middle..self.names.len(),
             depth: self.depth,
@@ -90,8 +100,14 @@ impl Scope {
         context: &'a Context,
     ) -> Result<&'a str, XmlFault> {
         let text = |range: &Range<usize>| self.names.get(range.clone()).unwrap_or_default();
+        if prefix.is_empty() {
+            return Ok(self
+                .defaults
+                .last()
+                .map_or(context.content(), |binding| text(&binding.namespace)));
+        }
         if let Some(binding) = self
-            .bindings
+            .prefixes
             .iter()
             .rev()
             .find(|binding| text(&binding.prefix) == prefix)
@@ -99,7 +115,6 @@ impl Scope {
             return Ok(text(&binding.namespace));
         }
         match prefix {
-            "" => Ok(context.content()),
             "xml" => Ok(XML),
             _ => context.resolve(prefix).ok_or(XmlFault::Namespace),
         }

@@ -7,14 +7,14 @@ use core::ops::Range;
 
 /// A name with its prefix, which is empty where there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Name<'a> {
-    pub(super) prefix: &'a str,
-    pub(super) local: &'a str,
+pub(crate) struct Name<'a> {
+    pub(crate) prefix: &'a str,
+    pub(crate) local: &'a str,
 }
 
 impl<'a> Name<'a> {
     /// Takes a name apart and checks both parts (Namespaces in XML 1.0, section 4).
-    pub(super) fn split(name: &'a str) -> Result<Self, XmlFault> {
+    pub(crate) fn split(name: &'a str) -> Result<Self, XmlFault> {
         let (prefix, local) = match name.split_once(':') {
             Some((prefix, local)) if is_ncname(prefix) => (prefix, local),
             Some(_) => return Err(XmlFault::NotWellFormed),
@@ -62,7 +62,7 @@ fn is_plain(text: &str) -> bool {
 }
 
 /// A text as it counts, its references apart: characters checked, line ends normalised (2.11).
-pub(super) fn content<'a>(text: &'a str, scratch: &'a mut String) -> Result<&'a str, XmlFault> {
+pub(crate) fn content<'a>(text: &'a str, scratch: &'a mut String) -> Result<&'a str, XmlFault> {
     if memchr::memchr(b']', text.as_bytes()).is_some() && text.contains("]]>") {
         return Err(XmlFault::NotWellFormed);
     }
@@ -70,7 +70,7 @@ pub(super) fn content<'a>(text: &'a str, scratch: &'a mut String) -> Result<&'a 
 }
 
 /// The same within a CDATA section.
-pub(super) fn cdata<'a>(text: &'a str, scratch: &'a mut String) -> Result<&'a str, XmlFault> {
+pub(crate) fn cdata<'a>(text: &'a str, scratch: &'a mut String) -> Result<&'a str, XmlFault> {
     if is_plain(text) {
         return Ok(text);
     }
@@ -98,7 +98,7 @@ fn push_lines(text: &str, out: &mut String) {
 }
 
 /// What stands for `&name;` (4.1, 4.6).
-pub(super) fn reference(name: &str) -> Result<char, XmlFault> {
+pub(crate) fn reference(name: &str) -> Result<char, XmlFault> {
     let number = |digits: &str, radix| {
         // `from_str_radix` would take a sign.
         if !digits.chars().all(|c| c.is_digit(radix)) {
@@ -128,16 +128,25 @@ pub(super) fn reference(name: &str) -> Result<char, XmlFault> {
     }
 }
 
+/// One attribute of a start tag.
+#[derive(Debug)]
+pub(crate) struct Attribute {
+    /// Where its name stands in the tag.
+    pub(crate) name: Range<usize>,
+    /// Where its value was appended to the values.
+    pub(crate) value: Range<usize>,
+}
+
 /// The attributes of a start tag, in order (3.1).
 #[derive(Debug)]
-pub(super) struct Attributes<'a> {
+pub(crate) struct Attributes<'a> {
     raw: &'a str,
     at: usize,
 }
 
 impl<'a> Attributes<'a> {
     /// `raw` is what stands between the element's name and the tag's end.
-    pub(super) const fn new(raw: &'a str) -> Self {
+    pub(crate) const fn new(raw: &'a str) -> Self {
         Self { raw, at: 0 }
     }
 
@@ -152,12 +161,9 @@ impl<'a> Attributes<'a> {
         self.at > from
     }
 
-    /// The next attribute: where its name stands in the tag, and where its value, references
-    /// resolved and white space normalised (3.3.3), was appended to `values`.
-    pub(super) fn next(
-        &mut self,
-        values: &mut String,
-    ) -> Result<Option<(Range<usize>, Range<usize>)>, XmlFault> {
+    /// The next attribute; its value, references resolved and white space normalised (3.3.3), is
+    /// appended to `values`.
+    pub(crate) fn next(&mut self, values: &mut String) -> Result<Option<Attribute>, XmlFault> {
         let spaced = self.skip_space();
         let rest = self.rest();
         if rest.is_empty() {
@@ -176,9 +182,8 @@ impl<'a> Attributes<'a> {
         self.at += 1;
         self.skip_space();
         let mut chars = self.rest().chars();
-        let quote = match chars.next() {
-            Some(quote @ ('"' | '\'')) => quote,
-            _ => return Err(XmlFault::NotWellFormed),
+        let Some(quote @ ('"' | '\'')) = chars.next() else {
+            return Err(XmlFault::NotWellFormed);
         };
         let (value, _) = chars
             .as_str()
@@ -187,7 +192,10 @@ impl<'a> Attributes<'a> {
         self.at += value.len() + 2;
         let from = values.len();
         push_value(value, values)?;
-        Ok(Some((name, from..values.len())))
+        Ok(Some(Attribute {
+            name,
+            value: from..values.len(),
+        }))
     }
 }
 
@@ -230,7 +238,7 @@ mod tests {
         let mut values = String::new();
         let mut found = Vec::new();
         let mut rest = Attributes::new(raw);
-        while let Some((name, value)) = rest.next(&mut values)? {
+        while let Some(Attribute { name, value }) = rest.next(&mut values)? {
             found.push((raw[name].to_string(), values[value].to_string()));
         }
         Ok(found)
