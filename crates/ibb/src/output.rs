@@ -1,6 +1,6 @@
 //! The queue of what the driver is to carry out.
 
-use crate::Event;
+use crate::{Event, Reason};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use bytestreams_stanza::Stanza;
@@ -20,7 +20,47 @@ pub(crate) enum Out {
     /// An answer that a peer can provoke over and over.
     Reply(Box<Stanza>),
     /// Something to tell.
-    Event(Event),
+    Event(Told),
+}
+
+/// An [`Event`] in little room: an idle session keeps that of its queue.
+#[derive(Debug)]
+pub(crate) enum Told {
+    Opened { block_size: u16 },
+    Readable,
+    Writable,
+    Acknowledged { octets: u64 },
+    PeerClosed,
+    Closed,
+    Failed(Box<Reason>),
+}
+
+impl From<Event> for Told {
+    fn from(event: Event) -> Self {
+        match event {
+            Event::Opened { block_size } => Self::Opened { block_size },
+            Event::Readable => Self::Readable,
+            Event::Writable => Self::Writable,
+            Event::Acknowledged { octets } => Self::Acknowledged { octets },
+            Event::PeerClosed => Self::PeerClosed,
+            Event::Closed => Self::Closed,
+            Event::Failed(reason) => Self::Failed(Box::new(reason)),
+        }
+    }
+}
+
+impl From<Told> for Event {
+    fn from(told: Told) -> Self {
+        match told {
+            Told::Opened { block_size } => Self::Opened { block_size },
+            Told::Readable => Self::Readable,
+            Told::Writable => Self::Writable,
+            Told::Acknowledged { octets } => Self::Acknowledged { octets },
+            Told::PeerClosed => Self::PeerClosed,
+            Told::Closed => Self::Closed,
+            Told::Failed(reason) => Self::Failed(*reason),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -52,12 +92,12 @@ impl Outputs {
     /// Tells something; what was acknowledged replaces what was told of it just before.
     pub(crate) fn event(&mut self, event: Event) {
         if let Event::Acknowledged { octets: now } = event {
-            if let Some(Out::Event(Event::Acknowledged { octets })) = self.queue.back_mut() {
+            if let Some(Out::Event(Told::Acknowledged { octets })) = self.queue.back_mut() {
                 *octets = now;
                 return;
             }
         }
-        self.push(Out::Event(event));
+        self.push(Out::Event(event.into()));
     }
 
     pub(crate) fn pop(&mut self) -> Option<Out> {

@@ -44,7 +44,7 @@ impl Machine for Session {
     fn poll_output(&mut self) -> Option<Output<Event>> {
         loop {
             let stanza = match self.outputs.pop()? {
-                Out::Event(event) => return Some(Output::Event(event)),
+                Out::Event(told) => return Some(Output::Event(told.into())),
                 Out::Stanza(stanza) | Out::Reply(stanza) => *stanza,
                 Out::Answer => match self.incoming.answer() {
                     Some(id) => {
