@@ -4,7 +4,7 @@ use crate::endpoint::{Offer, Transfer};
 use crate::file::{Incoming, Keep, Partial, Store, StoreError, Stored, parse_date};
 use bytes::Bytes;
 use bytestreams_stanza::{Range, Sid};
-use bytestreams_transfer::{CommandError, Event, Incomplete, Method, Reason, Side, safe_name};
+use bytestreams_transfer::{Event, Incomplete, Method, Reason, safe_name};
 use core::fmt;
 use core::future::poll_fn;
 use core::task::{Context, Poll};
@@ -124,16 +124,7 @@ pub async fn receive_file(
         offset: (offset > 0 && takes_range).then_some(offset),
         length: None,
     };
-    let transfer = offer.accept(range).map_err(|error| {
-        ReceiveError::Transfer(if error == CommandError::BadRange {
-            Reason::BadRange {
-                offset,
-                length: None,
-            }
-        } else {
-            Reason::Cancelled { by: Side::Peer }
-        })
-    })?;
+    let transfer = offer.accept(range)?;
     let receiving = Receiving {
         disk: Disk::start(partial, &transfer),
         transfer,

@@ -3,7 +3,7 @@
 use super::shared::{LinkState, Shared, keep};
 use super::transfer::Transfer;
 use bytestreams_stanza::{File, Jid, Range, Sid};
-use bytestreams_transfer::{CommandError, Event, Methods, TransferId};
+use bytestreams_transfer::{CommandError, Event, Methods, Reason, Side, TransferId};
 use core::fmt;
 use core::future::poll_fn;
 use core::task::Poll;
@@ -136,15 +136,23 @@ impl Offer {
     /// Accepts it, from [`Range::offset`] on where [`Offer::takes_range`].
     ///
     /// # Errors
-    /// When the peer has withdrawn it or the link has ended, or when the range cannot be asked for:
-    /// then the offer is declined.
-    pub fn accept(mut self, range: Range) -> Result<Transfer, CommandError> {
+    /// Why there is nothing to accept any more: the peer has withdrawn it, or the link has ended.
+    /// When the range cannot be asked for, the offer is declined.
+    pub fn accept(mut self, range: Range) -> Result<Transfer, Reason> {
+        let cancelled = Reason::Cancelled { by: Side::Peer };
         let Some(shared) = self.shared.take() else {
-            return Err(CommandError::UnknownTransfer);
+            return Err(cancelled);
         };
+        // Its drop ends what was not accepted.
         let transfer = Transfer::new(shared.clone(), self.id);
-        shared.act(|state, now| state.stack.machine.accept(self.id, range, now))?;
-        Ok(transfer)
+        match shared.act(|state, now| state.stack.machine.accept(self.id, range, now)) {
+            Ok(()) => Ok(transfer),
+            Err(CommandError::BadRange) => Err(Reason::BadRange {
+                offset: range.offset.unwrap_or(0),
+                length: range.length,
+            }),
+            Err(_) => Err(transfer.failure().unwrap_or(cancelled)),
+        }
     }
 
     /// Declines it, with words for the peer if given.

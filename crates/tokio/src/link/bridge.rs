@@ -276,4 +276,3 @@ impl Drop for BridgeLink {
         queues.feeder.take().into_iter().for_each(Waker::wake);
     }
 }
-

@@ -1,12 +1,14 @@
 //! Links of accounts on a server (RFC 6120). Login is `tokio-xmpp`'s work, the stream after it ours.
 
+use super::setup::within;
 use super::socket::{acknowledge, prepare};
+use super::wire::Wire;
+use super::xml::Stamps;
 use super::{ConnectFailure, LinkError, XmlLink};
 use bytes::BytesMut;
-use bytestreams_machine::Own;
-use bytestreams_stanza::{Jid, ns};
+use bytestreams_stanza::door::{Context as Namespaces, QuickXml};
+use bytestreams_stanza::{Bind, Frame, Framer, Iq, IqBody, Jid, Limits, Payload, Stanza, ns};
 use core::fmt;
-use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
@@ -83,16 +85,12 @@ impl Account {
 pub async fn connect(account: &Account) -> Result<Client, ConnectFailure> {
     let patience = account.patience;
     let (socket, early) = login(account).await?;
-    let link = XmlLink::inside(
-        socket,
-        early,
-        ns::CLIENT,
-        Own {
-            jid: account.jid.clone(),
-        },
-    )
-    .acknowledging(|socket| acknowledge(socket.tcp()));
-    within(patience, "bind a resource", bind(link, account)).await
+    // The header has gone with the login, and with it what prefixes it bound.
+    let context = Namespaces::new(ns::CLIENT);
+    let framer = Framer::inside(QuickXml::default(), Limits::DEFAULT, context);
+    let mut wire = Wire::new(socket, framer, ns::CLIENT, early.freeze());
+    wire.after_read(|socket: &Socket| acknowledge(socket.tcp()));
+    within(patience, "bind a resource", bind(wire, account)).await
 }
 
 /// Logs in; what is left is a stream behind its header and features.
@@ -232,19 +230,30 @@ fn unwrap<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 /// Asks for a resource (RFC 6120, 7).
-async fn bind(mut link: Client, account: &Account) -> Result<Client, ConnectFailure> {
-    let _ = (&mut link, account);
-    Err(ConnectFailure::Bind(String::new()))
-}
-
-async fn within<T>(
-    patience: Duration,
-    step: &'static str,
-    what: impl Future<Output = Result<T, ConnectFailure>>,
-) -> Result<T, ConnectFailure> {
-    tokio::time::timeout(patience, what)
-        .await
-        .unwrap_or(Err(ConnectFailure::TimedOut { step }))
+async fn bind(mut wire: Wire<Socket>, account: &Account) -> Result<Client, ConnectFailure> {
+    let wish = Bind {
+        resource: account.jid.resource().map(Into::into),
+        jid: None,
+    };
+    let request = Iq::set(None, "bind".into(), Payload::Bind(wish));
+    wire.write(&Stanza::Iq(request.clone()));
+    wire.flush().await.map_err(LinkError::Io)?;
+    let own = loop {
+        match wire.next().await? {
+            Frame::Stanza(Stanza::Iq(iq)) if iq.id == request.id => match iq.body {
+                IqBody::Result(Some(Payload::Bind(Bind { jid: Some(jid), .. }))) => break jid,
+                IqBody::Error(error) => return Err(ConnectFailure::Bind(error.to_string())),
+                IqBody::Get(_) | IqBody::Set(_) | IqBody::Result(_) => {
+                    return Err(ConnectFailure::Bind("its answer has no JID".into()));
+                }
+            },
+            Frame::Error(error) => return Err(LinkError::Stream(error).into()),
+            Frame::End => return Err(LinkError::Closed.into()),
+            _ => {}
+        }
+    };
+    let server = own.to_domain();
+    Ok(XmlLink::new(wire, own, server, Stamps::Server))
 }
 
 fn into_io(error: Error) -> io::Error {

@@ -1,5 +1,6 @@
 //! Why a link could not be made, and why it ended.
 
+use bytestreams_stanza::StreamError;
 use core::fmt;
 use std::io;
 
@@ -12,20 +13,11 @@ pub enum LinkError {
     /// The connection was lost.
     Io(io::Error),
     /// The peer ended the stream with an error (RFC 6120, 4.9).
-    Stream(StreamFailure),
+    Stream(StreamError),
     /// What the peer sent is no XML stream as RFC 6120 has it.
     Xml(String),
     /// The peer was silent for too long.
     Silent,
-}
-
-/// A stream error (RFC 6120, 4.9): its condition and its text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StreamFailure {
-    /// The name of the condition, as in `conflict`.
-    pub condition: String,
-    /// The words with it, if any.
-    pub text: Option<String>,
 }
 
 /// Why a link could not be made.
@@ -52,16 +44,6 @@ pub enum ConnectFailure {
         /// What was being waited for.
         step: &'static str,
     },
-}
-
-impl fmt::Display for StreamFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.condition)?;
-        match &self.text {
-            Some(text) => write!(f, ": {text}"),
-            None => Ok(()),
-        }
-    }
 }
 
 impl fmt::Display for LinkError {
@@ -105,8 +87,6 @@ impl fmt::Display for ConnectFailure {
         }
     }
 }
-
-impl core::error::Error for StreamFailure {}
 
 impl core::error::Error for LinkError {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {

@@ -7,10 +7,12 @@ pub mod client;
 pub mod component;
 mod error;
 pub mod serverless;
+mod setup;
 mod socket;
+mod wire;
 mod xml;
 
-pub use error::{ConnectFailure, LinkError, StreamFailure};
+pub use error::{ConnectFailure, LinkError};
 pub use xml::XmlLink;
 
 use bytestreams_machine::Own;

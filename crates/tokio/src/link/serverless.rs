@@ -1,8 +1,14 @@
 //! Links between two programs without a server: an XML stream over TCP without login, in the manner
 //! of XEP-0174. Nothing is authenticated and nothing is encrypted.
 
-use super::{ConnectFailure, XmlLink};
-use bytestreams_stanza::Jid;
+use super::setup::{header, within};
+use super::socket::prepare;
+use super::wire::Wire;
+use super::xml::Stamps;
+use super::{ConnectFailure, LinkError, XmlLink};
+use crate::file::hex;
+use bytestreams_stanza::{Jid, ns};
+use core::fmt::Display;
 use core::time::Duration;
 use std::io;
 use std::net::SocketAddr;
@@ -14,7 +20,8 @@ pub type Serverless = XmlLink<TcpStream>;
 /// Who we are, and how long setting up may take.
 #[derive(Clone, Debug)]
 pub struct Setup {
-    /// Our JID, which the peer learns from the stream's header. Without one, a random one.
+    /// Our JID, which the peer learns from the stream's header. Without one it says nothing about
+    /// us: `caller@serverless` or `listener@serverless`, with a random resource.
     pub jid: Option<Jid>,
     /// How long connecting may take, and the exchange of headers after it.
     pub patience: Duration,
@@ -34,10 +41,86 @@ impl Default for Setup {
 /// # Errors
 /// When nobody listens there, the peer does not speak XMPP, or it takes too long.
 pub async fn connect(
-    _addr: impl ToSocketAddrs,
-    _setup: &Setup,
+    addr: impl ToSocketAddrs + Display,
+    setup: &Setup,
 ) -> Result<Serverless, ConnectFailure> {
-    core::future::pending().await
+    let host = addr.to_string();
+    let failed = |source| ConnectFailure::Connect { host, source };
+    let tcp = within(setup.patience, "connect", async {
+        let tcp = TcpStream::connect(addr).await;
+        tcp.and_then(|tcp| prepare(&tcp).map(|()| tcp))
+            .map_err(failed)
+    })
+    .await?;
+    within(setup.patience, "open the stream", call(tcp, setup)).await
+}
+
+/// Opens a stream and waits for the other side's.
+async fn call(tcp: TcpStream, setup: &Setup) -> Result<Serverless, ConnectFailure> {
+    let from = tcp.peer_addr().map_err(LinkError::Io)?;
+    let own = name(setup, "caller");
+    let mut wire = Wire::fresh(tcp, ns::CLIENT);
+    wire.write_text(&header(ns::CLIENT, Some(&own), None, None, true));
+    wire.flush().await.map_err(LinkError::Io)?;
+    let theirs = wire.header(ns::CLIENT).await?;
+    made(wire, own, theirs.from, from)
+}
+
+/// Waits for the other side's stream and opens ours.
+async fn answer(
+    tcp: TcpStream,
+    from: SocketAddr,
+    setup: &Setup,
+) -> Result<Serverless, ConnectFailure> {
+    let own = name(setup, "listener");
+    let mut wire = Wire::fresh(tcp, ns::CLIENT);
+    let theirs = wire.header(ns::CLIENT).await?;
+    let id = random();
+    wire.write_text(&header(
+        ns::CLIENT,
+        Some(&own),
+        theirs.from.as_ref(),
+        Some(&id),
+        true,
+    ));
+    if theirs.version.is_some() {
+        // RFC 6120, 4.3.2: none to negotiate.
+        wire.write_text("<stream:features/>");
+    }
+    wire.flush().await.map_err(LinkError::Io)?;
+    made(wire, own, theirs.from, from)
+}
+
+fn made(
+    wire: Wire<TcpStream>,
+    own: Jid,
+    peer: Option<Jid>,
+    from: SocketAddr,
+) -> Result<Serverless, ConnectFailure> {
+    let peer = match peer {
+        Some(peer) if peer == own => {
+            return Err(LinkError::Xml(format!("it calls itself {own}, which is us")).into());
+        }
+        Some(peer) => peer,
+        None => Jid::new(&format!("peer@{}", from.ip()))
+            .map_err(|_| LinkError::Xml("it has no name".into()))?,
+    };
+    Ok(XmlLink::new(wire, own, peer, Stamps::Peer))
+}
+
+fn name(setup: &Setup, role: &str) -> Jid {
+    let name = || Jid::new(&format!("{role}@serverless/{}", random()));
+    setup
+        .jid
+        .clone()
+        .unwrap_or_else(|| name().expect("a name with an address"))
+}
+
+/// Sixteen hexadecimal digits.
+fn random() -> String {
+    let mut octets = [0; 8];
+    getrandom::fill(&mut octets).expect("the operating system gives randomness");
+    hex(&octets)
 }
 
 /// Waits for peers.
@@ -49,7 +132,7 @@ pub struct Listener {
 /// A connection that came in, before the exchange of headers.
 #[derive(Debug)]
 pub struct Arrival {
-    _stream: TcpStream,
+    stream: TcpStream,
     from: SocketAddr,
 }
 
@@ -79,10 +162,8 @@ impl Listener {
     /// Those of the socket: mostly passing ones, such as too many open files.
     pub async fn next(&self) -> io::Result<Arrival> {
         let (stream, from) = self.socket.accept().await?;
-        Ok(Arrival {
-            _stream: stream,
-            from,
-        })
+        prepare(&stream)?;
+        Ok(Arrival { stream, from })
     }
 
     /// Waits for the next peer and exchanges headers with it; one who does not speak XMPP is
@@ -109,7 +190,8 @@ impl Arrival {
     ///
     /// # Errors
     /// When the peer does not speak XMPP, or it takes too long.
-    pub async fn set_up(self, _setup: &Setup) -> Result<Serverless, ConnectFailure> {
-        core::future::pending().await
+    pub async fn set_up(self, setup: &Setup) -> Result<Serverless, ConnectFailure> {
+        let answer = answer(self.stream, self.from, setup);
+        within(setup.patience, "open the stream", answer).await
     }
 }

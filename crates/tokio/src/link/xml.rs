@@ -1,19 +1,46 @@
 //! A link over any stream of octets.
 
+use super::wire::Wire;
 use super::{LinkError, StanzaLink};
 use bytestreams_machine::Own;
-use bytestreams_stanza::{Jid, OutBuf, Stanza};
+use bytestreams_stanza::{Frame, Jid, Stanza};
 use core::fmt;
-use core::task::{Context, Poll};
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+use core::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Sleep;
+
+/// How long the peer's end of the stream is waited for after ours.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// An XML stream over a stream of octets, set up and ready for stanzas.
 pub struct XmlLink<S> {
-    io: S,
+    wire: Wire<S>,
     own: Own,
     peer: Jid,
-    out: OutBuf,
-    after_read: Option<fn(&S)>,
+    stamps: Stamps,
+    closing: Closing,
+}
+
+/// Who writes `from`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stamps {
+    /// The server, for both directions.
+    Server,
+    /// The server for what comes in, and we for what goes out.
+    Component,
+    /// There is no server: what comes in is from the peer, whatever it says.
+    Peer,
+}
+
+#[derive(Debug)]
+enum Closing {
+    No,
+    Flush,
+    Shutdown,
+    Linger(Pin<Box<Sleep>>),
 }
 
 impl<S> fmt::Debug for XmlLink<S> {
@@ -26,23 +53,15 @@ impl<S> fmt::Debug for XmlLink<S> {
 }
 
 impl<S> XmlLink<S> {
-    /// Makes a link of a stream whose header has passed already, and of what was read behind it.
-    #[cfg(feature = "client")]
-    pub(super) fn inside(io: S, _early: bytes::BytesMut, _ns: &str, own: Own) -> Self {
+    /// Makes a link of a stream that is set up.
+    pub(super) fn new(wire: Wire<S>, own: Jid, peer: Jid, stamps: Stamps) -> Self {
         Self {
-            io,
-            peer: own.jid.to_domain(),
-            own,
-            out: OutBuf::default(),
-            after_read: None,
+            wire,
+            own: Own { jid: own },
+            peer,
+            stamps,
+            closing: Closing::No,
         }
-    }
-
-    /// Has the socket acknowledge what was received at once, whenever something was.
-    #[cfg(feature = "client")]
-    pub(super) fn acknowledging(mut self, after_read: fn(&S)) -> Self {
-        self.after_read = Some(after_read);
-        self
     }
 
     /// The other end: the peer of a serverless link, the server of others.
@@ -56,22 +75,67 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> StanzaLink for XmlLink<
         &self.own
     }
 
-    fn poll_next(&mut self, _cx: &mut Context<'_>) -> Poll<Result<Stanza, LinkError>> {
-        let _ = &self.io;
-        Poll::Pending
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Stanza, LinkError>> {
+        loop {
+            match ready!(self.wire.poll_frame(cx))? {
+                Frame::Stanza(mut stanza) => {
+                    if self.stamps == Stamps::Peer {
+                        stanza.set_from(Some(self.peer.clone()));
+                    }
+                    return Poll::Ready(Ok(stanza));
+                }
+                Frame::Error(error) => return Poll::Ready(Err(LinkError::Stream(error))),
+                Frame::End => return Poll::Ready(Err(LinkError::Closed)),
+                // Nothing that could be answered.
+                _ => {}
+            }
+        }
     }
 
-    fn write(&mut self, _stanza: &Stanza) {}
+    fn write(&mut self, stanza: &Stanza) {
+        if self.stamps == Stamps::Server || stanza.from().is_some() {
+            self.wire.write(stanza);
+        } else {
+            let mut stanza = stanza.clone();
+            stanza.set_from(Some(self.own.jid.clone()));
+            self.wire.write(&stanza);
+        }
+    }
 
     fn buffered(&self) -> usize {
-        self.out.len()
+        self.wire.buffered()
     }
 
-    fn poll_flush(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
+        self.wire.poll_flush(cx).map_err(LinkError::Io)
     }
 
-    fn poll_close(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
-        Poll::Ready(Ok(()))
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
+        loop {
+            match &mut self.closing {
+                Closing::No => {
+                    self.wire.write_text("</stream:stream>");
+                    self.closing = Closing::Flush;
+                }
+                Closing::Flush => {
+                    ready!(self.wire.poll_flush(cx))?;
+                    self.closing = Closing::Shutdown;
+                }
+                Closing::Shutdown => {
+                    ready!(self.wire.poll_shutdown(cx))?;
+                    self.closing = Closing::Linger(Box::pin(tokio::time::sleep(LINGER)));
+                }
+                Closing::Linger(sleep) => {
+                    if sleep.as_mut().poll(cx).is_ready() {
+                        return Poll::Ready(Ok(()));
+                    }
+                    // What is read no more would make the system drop what was written.
+                    match ready!(self.wire.poll_frame(cx)) {
+                        Ok(Frame::End) | Err(_) => return Poll::Ready(Ok(())),
+                        Ok(_) => {}
+                    }
+                }
+            }
+        }
     }
 }

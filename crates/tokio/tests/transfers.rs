@@ -1,4 +1,4 @@
-//! The driver and the handles, over a link without a wire.
+//! Transfers between two endpoints over loopback TCP.
 
 mod common;
 
@@ -9,7 +9,7 @@ use bytestreams_tokio::{
     Config, Endpoint, Event, Offers, Options, Reason, ReceiveError, ReceiveFile, SendError,
     SendFile, Side, WriteError, receive_file, send_file,
 };
-use common::{Direct, jid, octets, soon};
+use common::{jid, loopback, octets, soon};
 use std::path::PathBuf;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -22,12 +22,12 @@ struct Pair {
     dir: TempDir,
 }
 
-fn pair() -> Pair {
-    pair_with(Config::default())
+async fn pair() -> Pair {
+    pair_with(Config::default()).await
 }
 
-fn pair_with(config: Config) -> Pair {
-    let (a, b) = Direct::pair("a@here/1", "b@here/2");
+async fn pair_with(config: Config) -> Pair {
+    let (a, b) = loopback("a@here/1", "b@here/2").await;
     let (a, to_a) = Endpoint::spawn(a, config.clone());
     let (b, to_b) = Endpoint::spawn(b, config);
     let dir = tempfile::tempdir().expect("a directory");
@@ -81,7 +81,7 @@ fn unannounced() -> Config {
 
 #[tokio::test]
 async fn files_of_all_sizes_arrive_identical() {
-    let mut pair = pair();
+    let mut pair = pair().await;
     for (n, size) in [0, 1, 4095, 4096, 300_000, 3 << 20].into_iter().enumerate() {
         let content = octets(size);
         let source = pair.source(&format!("{n}.bin"), &content);
@@ -110,7 +110,7 @@ async fn files_of_all_sizes_arrive_identical() {
 
 #[tokio::test]
 async fn a_file_by_message_arrives_identical() {
-    let mut pair = pair();
+    let mut pair = pair().await;
     let content = octets(500_000);
     let source = pair.source("m.bin", &content);
     let mut how = SendFile::default();
@@ -129,7 +129,7 @@ async fn a_file_by_message_arrives_identical() {
 
 #[tokio::test]
 async fn many_files_cross_both_ways_at_once() {
-    let mut pair = pair();
+    let mut pair = pair().await;
     let store = pair.store();
     let mut tasks = tokio::task::JoinSet::new();
     for n in 0..8 {
@@ -173,7 +173,7 @@ async fn many_files_cross_both_ways_at_once() {
 
 #[tokio::test]
 async fn the_declined_learn_it() {
-    let mut pair = pair();
+    let mut pair = pair().await;
     let source = pair.source("no.bin", b"no");
     let how = SendFile::default();
     let sending = send_file(&pair.a, jid("b@here/2"), source, &how, |_| {});
@@ -195,7 +195,7 @@ async fn the_declined_learn_it() {
 
 #[tokio::test]
 async fn an_offer_nobody_listens_for_is_declined() {
-    let pair = pair();
+    let pair = pair().await;
     drop(pair.to_b);
     let how = SendFile::default();
     let path = pair.dir.path().join("x");
@@ -210,7 +210,7 @@ async fn an_offer_nobody_listens_for_is_declined() {
 
 #[tokio::test]
 async fn a_file_too_large_is_declined() {
-    let mut pair = pair();
+    let mut pair = pair().await;
     let source = pair.source("big.bin", &octets(1001));
     let how = SendFile::default();
     let sending = send_file(&pair.a, jid("b@here/2"), source, &how, |_| {});
@@ -238,7 +238,7 @@ async fn a_file_too_large_is_declined() {
 
 #[tokio::test]
 async fn a_sender_that_is_dropped_cancels() {
-    let mut pair = pair();
+    let mut pair = pair().await;
     let source = pair.source("c.bin", &octets(8 << 20));
     let how = SendFile::default();
     let (moving, moved) = tokio::sync::oneshot::channel();
@@ -273,7 +273,7 @@ async fn a_sender_that_is_dropped_cancels() {
 
 #[tokio::test]
 async fn a_receiver_that_is_dropped_cancels() {
-    let mut pair = pair();
+    let mut pair = pair().await;
     let source = pair.source("c.bin", &octets(8 << 20));
     let how = SendFile::default();
     let sending = send_file(&pair.a, jid("b@here/2"), source, &how, |_| {});
@@ -301,7 +301,7 @@ async fn a_receiver_that_is_dropped_cancels() {
 
 #[tokio::test]
 async fn a_lost_link_ends_everything() {
-    let mut pair = pair();
+    let mut pair = pair().await;
     let source = pair.source("l.bin", &octets(8 << 20));
     let how = SendFile::default();
     let sending = send_file(&pair.a, jid("b@here/2"), source, &how, |_| {});
@@ -341,7 +341,7 @@ async fn a_lost_link_ends_everything() {
 
 #[tokio::test]
 async fn a_file_that_shrinks_is_not_sent_as_another() {
-    let mut pair = pair();
+    let mut pair = pair().await;
     let path = pair.file("s.bin", &octets(100_000));
     let source = Source::open(&path).expect("a source");
     std::fs::write(&path, octets(50_000)).expect("a file");
@@ -363,7 +363,7 @@ async fn a_file_that_shrinks_is_not_sent_as_another() {
 
 #[tokio::test]
 async fn only_the_rest_travels_after_a_broken_attempt() {
-    let mut pair = pair();
+    let mut pair = pair().await;
     let content = octets(4 << 20);
     let path = pair.file("r.bin", &content);
     let mut how = SendFile::default();
@@ -420,7 +420,7 @@ async fn only_the_rest_travels_after_a_broken_attempt() {
 
 #[tokio::test]
 async fn octets_cross_a_stream_both_ways() {
-    let mut pair = pair_with(unannounced());
+    let mut pair = pair_with(unannounced()).await;
     let content = octets(1 << 20);
     let echo = async {
         let offer = pair.to_b.next().await.expect("an offer");
@@ -460,7 +460,7 @@ async fn octets_cross_a_stream_both_ways() {
 
 #[tokio::test]
 async fn a_stream_that_is_dropped_breaks_the_other_end() {
-    let mut pair = pair_with(unannounced());
+    let mut pair = pair_with(unannounced()).await;
     let dropping = async {
         let transfer = pair.a.open(jid("b@here/2"), Options::default());
         let mut stream = transfer.into_stream().await.expect("a stream");
@@ -479,7 +479,7 @@ async fn a_stream_that_is_dropped_breaks_the_other_end() {
 
 #[tokio::test]
 async fn nothing_can_be_written_before_the_stream_is_there() {
-    let pair = pair();
+    let pair = pair().await;
     let mut transfer = pair.a.open(jid("b@here/2"), Options::default());
     let mut octets = Bytes::from_static(b"early");
     let error = soon(transfer.write(&mut octets))
