@@ -1,6 +1,7 @@
 //! From the octets of a stream to its stanzas.
 
 mod header;
+mod hot;
 mod scan;
 mod top;
 
@@ -9,7 +10,7 @@ pub use top::StreamError;
 
 use crate::base64::is_space;
 use crate::door::{Context, Door, DoorError, XmlFault};
-use crate::{DecodeError, Decoder, Limits, Stanza};
+use crate::{DecodeError, Decoder, Limits, Stanza, ns};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -52,6 +53,10 @@ pub struct Framer<D> {
     scanner: Scanner,
     /// The octets before those given, of an item that is cut.
     kept: Vec<u8>,
+    /// Whether the content namespace is one of those whose blocks are read the short way.
+    hot: bool,
+    /// Whether every stanza goes through the door all the same.
+    reference: bool,
     /// Why the item under way is passed over.
     skipping: Option<&'static str>,
     done: bool,
@@ -149,6 +154,8 @@ impl<D: Door> Framer<D> {
             name: None,
             scanner: Scanner::new(true),
             kept: Vec::new(),
+            hot: false,
+            reference: false,
             skipping: None,
             done: false,
         }
@@ -157,6 +164,7 @@ impl<D: Door> Framer<D> {
     /// Makes a framer for a stream whose header has passed already.
     pub fn inside(door: D, limits: Limits, context: Context) -> Self {
         Self {
+            hot: is_content(&context),
             context,
             scanner: Scanner::new(false),
             ..Self::new(door, limits)
@@ -168,8 +176,15 @@ impl<D: Door> Framer<D> {
         &self.context
     }
 
+    /// Reads every stanza through the door, as the reference for the short way of blocks.
+    #[must_use]
+    pub const fn without_hot_path(mut self) -> Self {
+        self.reference = true;
+        self
+    }
+
     /// Octets kept of an element that is not whole yet.
-    pub const fn buffered(&self) -> usize {
+    pub fn buffered(&self) -> usize {
         self.kept.len()
     }
 
@@ -300,6 +315,7 @@ impl<D: Door> Framer<D> {
         match item {
             Item::Header => {
                 let (header, context, name) = Header::parse(octets)?;
+                self.hot = is_content(&context);
                 self.context = context;
                 self.name = Some(name);
                 Ok(Frame::Header(header))
@@ -312,7 +328,16 @@ impl<D: Door> Framer<D> {
                     Err(XmlFault::NotWellFormed.into())
                 }
             }
-            Item::Element => self.element(octets),
+            Item::Element => {
+                if self.hot && !self.reference && self.skipping.is_none() {
+                    let tools = self.decoder.tools();
+                    let content = self.context.content();
+                    if let Some(stanza) = hot::read(octets, &self.scanner, content, tools) {
+                        return Ok(Frame::Stanza(stanza));
+                    }
+                }
+                self.element(octets)
+            }
         }
     }
 
@@ -339,6 +364,10 @@ impl<D: Door> Framer<D> {
     }
 }
 
+fn is_content(context: &Context) -> bool {
+    matches!(context.content(), ns::CLIENT | ns::COMPONENT)
+}
+
 fn skip_space(input: &mut &[u8]) {
     let space = input.iter().take_while(|b| is_space(**b)).count();
     *input = input.get(space..).unwrap_or_default();
@@ -346,3 +375,6 @@ fn skip_space(input: &mut &[u8]) {
 
 /// Octets of a header, its XML declaration included.
 const HEADER: usize = 16_384;
+
+#[cfg(all(test, feature = "quick-xml"))]
+mod tests;

@@ -24,6 +24,7 @@ pub(super) struct Scanner {
     quotes: [u32; QUOTES],
     quote_count: usize,
     /// Octets looked at, ever.
+    #[cfg(test)]
     scanned: u64,
 }
 
@@ -91,6 +92,7 @@ impl Scanner {
             tag_count: 0,
             quotes: [0; QUOTES],
             quote_count: 0,
+            #[cfg(test)]
             scanned: 0,
         }
     }
@@ -121,12 +123,8 @@ impl Scanner {
         self.deepest
     }
 
-    /// Octets of the item seen in pieces that did not end it.
-    pub(super) const fn offset(&self) -> usize {
-        self.offset
-    }
-
     /// Octets looked at since the scanner was made.
+    #[cfg(test)]
     pub(super) const fn scanned(&self) -> u64 {
         self.scanned
     }
@@ -138,9 +136,9 @@ impl Scanner {
             .unwrap_or_default()
     }
 
-    /// How many tags the item has had.
-    pub(super) const fn tag_count(&self) -> usize {
-        self.tag_count
+    /// All tags of the item; none where there are more than [`TAGS`], or a CDATA section.
+    pub(super) fn all_tags(&self) -> Option<&[Tag]> {
+        self.tags.get(..self.tag_count)
     }
 
     /// Where the quotation marks of a tag stand, in pairs; none where there were too many.
@@ -233,7 +231,10 @@ impl Scanner {
                 }
             }
         }
-        self.scanned += i as u64;
+        #[cfg(test)]
+        {
+            self.scanned += i as u64;
+        }
         if found.is_none() {
             self.offset += piece.len();
             if let Some(&last) = piece.last() {
@@ -266,7 +267,9 @@ impl Scanner {
                 Ok(At::Tag)
             }
             // Only a header can begin with the XML declaration.
-            b'?' if self.header && self.tag_count == 1 => Ok(At::Declaration(false)),
+            b'?' if self.header && self.tags.first().is_some_and(|tag| tag.start == 0) => {
+                Ok(At::Declaration(false))
+            }
             b'?' => Err(XmlFault::Restricted),
             b'!' => Ok(At::Bang(0)),
             b'a'..=b'z' | b'A'..=b'Z' | b'_' | b':' | 0x80.. => Ok(At::Tag),
@@ -299,8 +302,8 @@ impl Scanner {
     fn end_tag(&mut self, slash: bool, behind: usize) -> Option<Item> {
         let kind = match self.kind {
             Kind::End => Kind::End,
-            _ if slash => Kind::Empty,
-            _ => Kind::Start,
+            Kind::Start | Kind::Empty if slash => Kind::Empty,
+            Kind::Start | Kind::Empty => Kind::Start,
         };
         if let Some(tag) = self
             .tag_count

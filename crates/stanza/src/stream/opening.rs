@@ -136,12 +136,19 @@ impl Opening {
     /// When the stream will not open.
     pub fn handle(&mut self, frame: Frame) -> Result<Option<Opened>, OpeningError> {
         match frame {
-            Frame::Error(error) => return self.fail(OpeningError::Refused(error)),
-            Frame::End => return self.fail(OpeningError::Ended),
+            Frame::Error(error) => self.fail(OpeningError::Refused(error)),
+            Frame::End => self.fail(OpeningError::Ended),
             // Nothing that they offer is wanted.
-            Frame::Features => return Ok(None),
-            _ => {}
+            Frame::Features => Ok(None),
+            frame @ (Frame::Header(_)
+            | Frame::Stanza(_)
+            | Frame::Dropped(_)
+            | Frame::Handshake(_)
+            | Frame::Unknown { .. }) => self.due(frame),
         }
+    }
+
+    fn due(&mut self, frame: Frame) -> Result<Option<Opened>, OpeningError> {
         match (core::mem::replace(&mut self.state, State::Ended), frame) {
             (State::ComponentHeader { secret }, Frame::Header(header)) => {
                 let Some(id) = header
@@ -190,7 +197,9 @@ impl Opening {
                     }))
                 }
                 IqBody::Error(error) => self.fail(OpeningError::Unbound(error)),
-                _ => self.fail(OpeningError::Unexpected),
+                IqBody::Result(_) | IqBody::Get(_) | IqBody::Set(_) => {
+                    self.fail(OpeningError::Unexpected)
+                }
             },
             // Servers may say more to a client whose resource is on its way.
             (state @ State::Bound { .. }, _) => {
@@ -205,7 +214,7 @@ impl Opening {
         let condition = match &error {
             OpeningError::BadHeader => Some("invalid-namespace"),
             OpeningError::Unexpected => Some("policy-violation"),
-            _ => None,
+            OpeningError::Refused(_) | OpeningError::Unbound(_) | OpeningError::Ended => None,
         };
         match condition {
             Some(condition) => write_stream_error(condition, &mut self.out),
