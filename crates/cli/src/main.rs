@@ -1,2 +1,72 @@
-//! x
-fn main() {}
+//! Sends and receives files over XMPP.
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::std_instead_of_core,
+    clippy::std_instead_of_alloc,
+    reason = "this program is of the standard library"
+)]
+
+mod account;
+mod args;
+mod ask;
+mod demo;
+mod escape;
+mod failure;
+mod policy;
+mod receive;
+mod report;
+mod send;
+mod serverless;
+mod stop;
+mod trace;
+mod track;
+
+use args::{Cli, Command};
+use clap::Parser;
+use core::time::Duration;
+use failure::{FAILED, Failure};
+use report::Reporter;
+use std::process::ExitCode;
+use std::sync::Arc;
+use stop::Stop;
+
+/// How long threads that still write a file may take at the end.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: no runtime: {error}");
+            return ExitCode::from(FAILED);
+        }
+    };
+    let result = runtime.block_on(run(cli.command));
+    // What is cancelled keeps or removes its partial file on a thread that may block.
+    runtime.shutdown_timeout(PATIENCE);
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if !failure.message.is_empty() {
+                eprintln!("error: {}", escape::escape_lines(&failure.message));
+            }
+            ExitCode::from(failure.status)
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<(), Failure> {
+    let stop = Stop::watch();
+    match command {
+        Command::Demo(args) => demo::run(&args, &Arc::new(Reporter::new(args.json)), &stop).await,
+        Command::Send(args) => send::run(&args, &Reporter::new(args.json), &stop).await,
+        Command::Receive(args) => {
+            receive::run(&args, &Arc::new(Reporter::new(args.json)), &stop).await
+        }
+    }
+}
