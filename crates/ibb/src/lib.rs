@@ -22,7 +22,7 @@
 //! }
 //!
 //! /// Stores what has come; the acknowledgements leave once it is stored.
-//! fn drain(session: &mut Session, store: &mut impl FnMut(&[u8]), now: Instant) {
+//! fn drain(session: &mut Session, store: fn(&[u8]), now: Instant) {
 //!     while let Some(block) = session.read() {
 //!         store(&block);
 //!         session.stored(block.len(), now);
@@ -36,7 +36,7 @@
 //!         _ => {}
 //!     }
 //! }
-//! # let _ = (pump, drain::<fn(&[u8])>, on_event);
+//! # let _ = (pump, drain, on_event);
 //! ```
 //!
 //! A session takes the stanzas of its (peer, sid) and hands back the rest. What belongs to no

@@ -171,7 +171,10 @@ impl Outgoing {
 
     fn has_room(&self, octets: usize) -> bool {
         let under_way = self.sent + self.queued;
-        under_way == 0 || under_way < Self::MAX_BLOCKS && self.window.may_send(self.wire(octets))
+        under_way == 0
+            || self.retry.is_none()
+                && under_way < Self::MAX_BLOCKS
+                && self.window.may_send(self.wire(octets))
     }
 
     /// Takes a block to send; the caller checked [`Outgoing::may_write`].

@@ -5,6 +5,8 @@ mod input;
 mod machine;
 mod phase;
 mod silence;
+#[cfg(test)]
+mod table;
 
 use crate::incoming::Incoming;
 use crate::outgoing::Outgoing;

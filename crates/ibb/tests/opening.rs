@@ -1,4 +1,10 @@
 //! Opening a stream (XEP-0047, 2.1).
+#![allow(
+    clippy::std_instead_of_core,
+    clippy::std_instead_of_alloc,
+    clippy::wildcard_enum_match_arm,
+    reason = "tests run where std is, and panic at what they do not expect"
+)]
 
 mod common;
 

@@ -108,9 +108,13 @@ impl Session {
             due: now + Self::CONFIRM_WITHIN,
         };
         match mem::replace(&mut self.phase, Phase::Over) {
-            Phase::Opening { .. } => {
+            Phase::Opening { aborted, .. } => {
                 self.answer_close(theirs.request);
-                let reason = self.closed_early();
+                let reason = if aborted {
+                    Reason::Aborted
+                } else {
+                    self.closed_early()
+                };
                 self.end(Event::Failed(reason));
                 return;
             }
