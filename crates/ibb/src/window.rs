@@ -1,62 +1,113 @@
 //! How much may be in flight.
 
+mod adaptive;
+mod pace;
+mod trials;
+
+use adaptive::Adaptive;
+use alloc::boxed::Box;
 use bytestreams_machine::Instant;
 use core::num::NonZeroU16;
 
-/// Decides how much may be in flight.
+/// Decides how much may be in flight, and how large the next block is.
+///
+/// It has no clock, and allocates nothing once made; octets are those on the wire, markup and base64 counted.
 #[derive(Clone, Debug)]
 pub(crate) struct Window {
-    blocks: u16,
-    in_flight: usize,
+    policy: Policy,
+    blocks: u32,
+    octets: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Policy {
+    Fixed(u16),
+    /// Boxed, since it is four times the rest of an idle session's direction.
+    Adaptive(Box<Adaptive>),
 }
 
 impl Window {
+    /// The most that is ever in flight, in octets on the wire; a single block may exceed it.
+    pub(crate) const MAX: u64 = 1024 * 1024;
+
     /// Keeps `blocks` blocks in flight.
     pub(crate) const fn fixed(blocks: NonZeroU16) -> Self {
-        Self {
-            blocks: blocks.get(),
-            in_flight: 0,
-        }
+        Self::new(Policy::Fixed(blocks.get()))
     }
 
     /// Follows the delay of the path.
-    pub(crate) const fn adaptive() -> Self {
+    pub(crate) fn adaptive() -> Self {
+        Self::new(Policy::Adaptive(Box::new(Adaptive::new())))
+    }
+
+    const fn new(policy: Policy) -> Self {
         Self {
-            blocks: 16,
-            in_flight: 0,
+            policy,
+            blocks: 0,
+            octets: 0,
         }
     }
 
     /// Says whether a block of so many octets on the wire may go.
-    pub(crate) fn may_send(&self, _wire_octets: usize) -> bool {
-        self.in_flight < usize::from(self.blocks)
+    pub(crate) fn may_send(&self, wire_octets: usize) -> bool {
+        let wire = wire_octets as u64;
+        if self.blocks == 0 {
+            return true;
+        }
+        match &self.policy {
+            Policy::Fixed(blocks) => self.blocks < u32::from(*blocks),
+            Policy::Adaptive(adaptive) => {
+                self.octets + wire <= Self::MAX && adaptive.may_send(wire, self.octets)
+            }
+        }
     }
 
     /// Notes that a block went.
-    pub(crate) fn sent(&mut self, _now: Instant, _wire_octets: usize) {
-        self.in_flight += 1;
+    pub(crate) fn sent(&mut self, now: Instant, wire_octets: usize) {
+        let wire = wire_octets as u64;
+        if let Policy::Adaptive(adaptive) = &mut self.policy {
+            adaptive.sent(wire, self.octets, now);
+        }
+        self.blocks += 1;
+        self.octets += wire;
     }
 
     /// Notes that a block was acknowledged.
-    pub(crate) fn acked(&mut self, _now: Instant, _sent_at: Instant, _wire_octets: usize) {
-        self.in_flight = self.in_flight.saturating_sub(1);
+    pub(crate) fn acked(&mut self, now: Instant, sent_at: Instant, wire_octets: usize) {
+        let wire = wire_octets as u64;
+        if let Policy::Adaptive(adaptive) = &mut self.policy {
+            adaptive.acked(wire, self.octets, sent_at, now);
+        }
+        self.blocks = self.blocks.saturating_sub(1);
+        self.octets = self.octets.saturating_sub(wire);
     }
 
     /// Notes that the peer asked to wait and that nothing is in flight any more, acknowledged or
-    /// not: from now on one block at a time.
+    /// not: from now on one block at a time; an adaptive window opens again from there.
     pub(crate) fn refused_wait(&mut self) {
-        self.blocks = 1;
-        self.in_flight = 0;
+        self.blocks = 0;
+        self.octets = 0;
+        match &mut self.policy {
+            Policy::Fixed(blocks) => *blocks = 1,
+            Policy::Adaptive(adaptive) => **adaptive = Adaptive::new(),
+        }
     }
 
     /// Says whether so many blocks, so many octets on the wire, are half of the window or more.
-    pub(crate) fn is_half(&self, blocks: usize, _wire_octets: usize) -> bool {
-        blocks * 2 >= usize::from(self.blocks)
+    pub(crate) fn is_half(&self, blocks: usize, wire_octets: usize) -> bool {
+        match &self.policy {
+            Policy::Fixed(all) => blocks * 2 >= usize::from(*all),
+            Policy::Adaptive(adaptive) => wire_octets as u64 * 2 >= adaptive.octets(),
+        }
     }
 
-    /// The octets to put into the next block, before base64.
+    /// The octets to put into the next block, before base64: a multiple of 3 where the block size
+    /// has room for 3.
     pub(crate) fn chunk(&self, block_size: u16) -> usize {
-        let size = usize::from(block_size);
-        if size < 3 { size } else { size - size % 3 }
+        let size = match &self.policy {
+            Policy::Fixed(_) => block_size,
+            Policy::Adaptive(adaptive) => block_size.min(adaptive.chunk()),
+        };
+        usize::from(if size < 3 { size } else { size - size % 3 })
     }
 }

@@ -1,0 +1,241 @@
+//! What delay does not tell: whether larger blocks, or one block at a time, move more.
+//!
+//! A server that reads 8 KiB at a time and pauses whenever more is waiting moves large blocks
+//! several times slower when they come close together. So larger blocks, and the change between
+//! one block and many in flight, are tried for a while, and kept only if the measured rate says so.
+
+use super::pace::{Meter, rate};
+use bytestreams_machine::Instant;
+use core::time::Duration;
+
+/// Octets of a block at first, and at least.
+const LEAST: u16 = 4095;
+/// Beyond this the largest size follows.
+const MOST_DOUBLED: u16 = 32_760;
+/// Blocks grow no larger than takes this long at the measured rate, in microseconds.
+const BLOCK_TIME: u64 = 25_000;
+/// Blocks that make a measurement with one in flight, and with many.
+const SINGLE_BLOCKS: u32 = 8;
+const MANY_BLOCKS: u32 = 24;
+/// Round trips that make a measurement.
+const ROUNDS: u32 = 4;
+/// How long a block size that moved less is not tried again.
+const SIZE_AGAIN: Duration = Duration::from_secs(30);
+/// How long the other number in flight is not tried again: doubled each time it moved less.
+const COUNT_AGAIN: Duration = Duration::from_millis(500);
+
+/// One way to send.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Way {
+    chunk: u16,
+    single: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// Measures the present way.
+    Settled,
+    /// The first round trips of another way: what is in flight is still the former's.
+    Turning { from: Way, before: u64, rounds: u32 },
+    /// Measures another way.
+    Trying { from: Way, before: u64 },
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(super) struct Trials {
+    way: Way,
+    state: State,
+    meter: Meter,
+    /// The largest block seen of the present size, on the wire: less than the size where the
+    /// stream's block size, or the application, allows no more.
+    largest: u64,
+    /// The rate of blocks that went alone, of `alone_chunk` octets.
+    alone_rate: u64,
+    alone_chunk: u16,
+    size_again: Instant,
+    count_again: Instant,
+    count_failures: u32,
+}
+
+impl Trials {
+    pub(super) const fn new() -> Self {
+        Self {
+            way: Way {
+                chunk: LEAST,
+                single: false,
+            },
+            state: State::Settled,
+            meter: Meter::new(Instant::ZERO),
+            largest: 0,
+            alone_rate: 0,
+            alone_chunk: LEAST,
+            size_again: Instant::ZERO,
+            count_again: Instant::ZERO,
+            count_failures: 0,
+        }
+    }
+
+    pub(super) const fn is_single(&self) -> bool {
+        self.way.single
+    }
+
+    pub(super) const fn chunk(&self) -> u16 {
+        self.way.chunk
+    }
+
+    /// Takes the round trip of a block that was alone in flight.
+    pub(super) fn alone(&mut self, wire: u64, rtt: u64) {
+        let measured = rate(wire, rtt);
+        self.alone_rate = if self.alone_rate == 0 {
+            measured
+        } else {
+            (self.alone_rate + measured) / 2
+        };
+    }
+
+    pub(super) fn acked(&mut self, wire: u64) {
+        self.meter.block(wire);
+        self.largest = self.largest.max(wire);
+    }
+
+    /// Takes the end of a round trip. Answers whether many blocks go again after one at a time.
+    pub(super) fn round(&mut self, full: bool, following: bool, rate: u64, now: Instant) -> bool {
+        if !full {
+            self.meter = Meter::new(now);
+            return false;
+        }
+        self.meter.round();
+        let blocks = if self.way.single {
+            SINGLE_BLOCKS
+        } else {
+            MANY_BLOCKS
+        };
+        match self.state {
+            State::Turning {
+                from,
+                before,
+                rounds,
+            } => {
+                self.meter = Meter::new(now);
+                self.state = match rounds.checked_sub(1) {
+                    Some(rounds) => State::Turning {
+                        from,
+                        before,
+                        rounds,
+                    },
+                    None => State::Trying { from, before },
+                };
+                false
+            }
+            State::Settled => match self.meter.verdict(blocks, ROUNDS, now) {
+                Some(measured) if following || self.way.single => {
+                    self.meter = Meter::new(now);
+                    self.consider(measured, rate, now)
+                }
+                _ => false,
+            },
+            State::Trying { from, before } => match self.meter.verdict(blocks, ROUNDS, now) {
+                Some(measured) => {
+                    self.meter = Meter::new(now);
+                    self.judge(from, before, measured, now)
+                }
+                None => false,
+            },
+        }
+    }
+
+    /// Starts a trial if one is worth it.
+    fn consider(&mut self, measured: u64, rate: u64, now: Instant) -> bool {
+        if self.way.single && now >= self.count_again {
+            let many = Way {
+                single: false,
+                ..self.way
+            };
+            return self.turn(many, measured, now);
+        }
+        let alone_moves_more =
+            self.alone_chunk == self.way.chunk && measured < self.alone_rate - self.alone_rate / 4;
+        if !self.way.single && alone_moves_more && now >= self.count_again {
+            let single = Way {
+                single: true,
+                ..self.way
+            };
+            return self.turn(single, measured, now);
+        }
+        let larger = match self.way.chunk.saturating_mul(2) {
+            larger @ ..=MOST_DOUBLED => larger,
+            _ => u16::MAX,
+        };
+        let wire = u64::from(larger) * 4 / 3;
+        if self.largest >= u64::from(self.way.chunk) * 4 / 3
+            && larger > self.way.chunk
+            && now >= self.size_again
+            && wire <= super::pace::volume(rate, BLOCK_TIME)
+        {
+            let larger = Way {
+                chunk: larger,
+                ..self.way
+            };
+            return self.turn(larger, measured, now);
+        }
+        false
+    }
+
+    fn turn(&mut self, way: Way, before: u64, now: Instant) -> bool {
+        let opens = self.way.single && !way.single;
+        self.state = State::Turning {
+            from: self.way,
+            before,
+            rounds: 2,
+        };
+        self.way = way;
+        self.meter = Meter::new(now);
+        opens
+    }
+
+    /// Keeps what was tried, or goes back. Answers whether many blocks go again.
+    fn judge(&mut self, from: Way, before: u64, measured: u64, now: Instant) -> bool {
+        let tried = self.way;
+        self.state = State::Settled;
+        if tried.single {
+            self.alone_rate = measured;
+            self.alone_chunk = tried.chunk;
+        }
+        let much_more = measured > before + before / 20;
+        if tried.chunk == from.chunk {
+            // One block against many.
+            if much_more {
+                self.count_failures = 0;
+                self.count_again = now + COUNT_AGAIN * 10;
+                return false;
+            }
+            self.count_failures = (self.count_failures + 1).min(6);
+            self.count_again = now + COUNT_AGAIN * (1 << self.count_failures);
+            self.way = from;
+            return tried.single && !from.single;
+        }
+        if measured >= before - before / 10 && (tried.single == from.single || much_more) {
+            if tried.single {
+                self.count_again = now + COUNT_AGAIN;
+            }
+            return false;
+        }
+        if !tried.single {
+            // They may move more one at a time.
+            self.way = Way {
+                single: true,
+                ..tried
+            };
+            self.state = State::Turning {
+                from,
+                before,
+                rounds: 2,
+            };
+            return false;
+        }
+        self.size_again = now + SIZE_AGAIN;
+        self.way = from;
+        tried.single && !from.single
+    }
+}
