@@ -2,7 +2,7 @@
 
 use crate::codec::Decimal;
 use crate::{
-    Base64, Data, Iq, IqBody, Jid, Message, OutBuf, Payload, Stanza, Token, TokenSink, ns,
+    Base64, Data, Id, Iq, IqBody, Jid, Message, OutBuf, Payload, Stanza, Token, TokenSink, ns,
 };
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -45,29 +45,21 @@ impl XmlWriter {
                 to,
                 id,
                 body: IqBody::Set(Payload::Data(data)),
-            }) => {
-                reserve(data, out);
-                out.extend_from_slice(b"<iq");
-                write_head(from.as_ref(), to.as_ref(), Some(id.as_str()), out);
-                out.extend_from_slice(b" type='set'>");
-                self.write_data(data, out);
-                out.extend_from_slice(b"</iq>");
-            }
+            }) if self.write_block(&IQ, from.as_ref(), to.as_ref(), Some(id), data, out) => {}
             Stanza::Message(Message {
                 from,
                 to,
                 id,
                 payload: Some(Payload::Data(data)),
                 error: None,
-            }) => {
-                reserve(data, out);
-                out.extend_from_slice(b"<message");
-                let id = id.as_ref().map(crate::Id::as_str);
-                write_head(from.as_ref(), to.as_ref(), id, out);
-                out.push(b'>');
-                self.write_data(data, out);
-                out.extend_from_slice(b"</message>");
-            }
+            }) if self.write_block(
+                &MESSAGE,
+                from.as_ref(),
+                to.as_ref(),
+                id.as_ref(),
+                data,
+                out,
+            ) => {}
             Stanza::Iq(_) | Stanza::Message(_) | Stanza::Presence(_) => {
                 match stanza.emit(&mut self.sink(out)) {
                     Ok(()) => {}
@@ -87,49 +79,150 @@ impl XmlWriter {
         }
     }
 
-    fn write_data(&self, data: &Data, out: &mut OutBuf) {
-        out.extend_from_slice(b"<data xmlns='http://jabber.org/protocol/ibb' seq='");
-        out.extend_from_slice(Decimal::new(data.seq.into()).as_str().as_bytes());
-        out.extend_from_slice(b"' sid='");
-        escape(data.sid.as_str(), Place::Attribute, out);
+    /// Appends a block in its stanza, unless something in it needs escaping.
+    fn write_block(
+        &self,
+        template: &Template,
+        from: Option<&Jid>,
+        to: Option<&Jid>,
+        id: Option<&Id>,
+        data: &Data,
+        out: &mut OutBuf,
+    ) -> bool {
+        let from = from.map(|from| from.as_str().as_bytes());
+        let to = to.map(|to| to.as_str().as_bytes());
+        let id = id.map(Id::as_bytes);
+        let sid = data.sid.as_str().as_bytes();
         if data.octets.is_empty() {
-            out.extend_from_slice(b"'/>");
-            return;
+            return false;
         }
-        out.extend_from_slice(b"'>");
-        self.base64.encode(&data.octets, out);
-        out.extend_from_slice(b"</data>");
+        let names: usize = [from, to, id, Some(sid)]
+            .into_iter()
+            .flatten()
+            .map(<[u8]>::len)
+            .sum();
+        let text = Base64::encoded_len(data.octets.len());
+        let mut pen = Pen {
+            room: out.spare(MARKUP + names + text),
+            at: 0,
+            odd: [0; PIECE],
+        };
+        pen.put(template.open);
+        for (name, value) in [
+            (b" from='".as_slice(), from),
+            (b" to='", to),
+            (b" id='", id),
+        ] {
+            if let Some(value) = value {
+                pen.put(name);
+                pen.put_value(value);
+                pen.put(b"'");
+            }
+        }
+        pen.put(template.data);
+        pen.put(Decimal::new(data.seq.into()).as_str().as_bytes());
+        pen.put(b"' sid='");
+        pen.put_value(sid);
+        pen.put(b"'>");
+        if pen.odd != [0; PIECE] {
+            return false;
+        }
+        let rest = pen.room.get_mut(pen.at..).unwrap_or_default();
+        pen.at += self.base64.encode_slice(&data.octets, rest).unwrap_or(0);
+        pen.put(template.close);
+        let written = pen.at;
+        out.advance(written);
+        true
     }
+}
+
+/// What stands around the parts of a block's stanza that change.
+struct Template {
+    open: &'static [u8],
+    data: &'static [u8],
+    close: &'static [u8],
+}
+
+const IQ: Template = Template {
+    open: b"<iq",
+    data: b" type='set'><data xmlns='http://jabber.org/protocol/ibb' seq='",
+    close: b"</data></iq>",
+};
+
+const MESSAGE: Template = Template {
+    open: b"<message",
+    data: b"><data xmlns='http://jabber.org/protocol/ibb' seq='",
+    close: b"</data></message>",
+};
+
+/// Octets of a template that never change, and those of a number.
+const MARKUP: usize = 160;
+
+/// Fills room that was reckoned before.
+struct Pen<'a> {
+    room: &'a mut [u8],
+    at: usize,
+    /// Not all zero once a value needed escaping.
+    odd: Piece,
+}
+
+impl Pen<'_> {
+    #[inline(always)]
+    fn put(&mut self, octets: &[u8]) {
+        if let Some(room) = self.room.get_mut(self.at..self.at + octets.len()) {
+            room.copy_from_slice(octets);
+            self.at += octets.len();
+        }
+    }
+
+    /// Copies a value and looks at it in the same go.
+    #[inline]
+    fn put_value(&mut self, value: &[u8]) {
+        let Some(room) = self.room.get_mut(self.at..self.at + value.len()) else {
+            return;
+        };
+        self.at += value.len();
+        let (Some(last), Some(last_room)) = (value.last_chunk(), room.last_chunk_mut()) else {
+            for (room, b) in room.iter_mut().zip(value) {
+                *room = *b;
+                self.odd[0] |= odd(*b);
+            }
+            return;
+        };
+        look(last, &mut self.odd);
+        *last_room = *last;
+        for (room, piece) in room.chunks_exact_mut(PIECE).zip(value.chunks_exact(PIECE)) {
+            if let Ok(piece) = <&Piece>::try_from(piece) {
+                look(piece, &mut self.odd);
+                room.copy_from_slice(piece);
+            }
+        }
+    }
+}
+
+/// Octets looked at at once.
+const PIECE: usize = 16;
+type Piece = [u8; PIECE];
+
+/// Says of each octet whether it may need escaping: not zero, then.
+#[inline(always)]
+fn look(piece: &Piece, found: &mut Piece) {
+    for (found, b) in found.iter_mut().zip(piece) {
+        *found |= odd(*b);
+    }
+}
+
+/// Not zero for `&`, `'`, `<`, `>`, controls, and what leads U+FFFE and U+FFFF, among others.
+/// Without a branch, so that a piece is done at once.
+#[inline(always)]
+const fn odd(b: u8) -> u8 {
+    (b < 0x20) as u8 | (b | 1 == b'\'') as u8 | (b | 2 == b'>') as u8 | (b == 0xEF) as u8
 }
 
 impl Default for XmlWriter {
     /// A writer for a client's stream.
     fn default() -> Self {
         Self::new(ns::CLIENT)
-    }
-}
-
-/// Makes room for the whole stanza at once.
-fn reserve(data: &Data, out: &mut OutBuf) {
-    out.spare(Base64::encoded_len(data.octets.len()) + MARKUP);
-}
-
-/// Writes the attributes that stanzas have in common, in the order of [`Stanza::emit`].
-fn write_head(from: Option<&Jid>, to: Option<&Jid>, id: Option<&str>, out: &mut OutBuf) {
-    if let Some(from) = from {
-        out.extend_from_slice(b" from='");
-        escape(from.as_str(), Place::Attribute, out);
-        out.push(b'\'');
-    }
-    if let Some(to) = to {
-        out.extend_from_slice(b" to='");
-        escape(to.as_str(), Place::Attribute, out);
-        out.push(b'\'');
-    }
-    if let Some(id) = id {
-        out.extend_from_slice(b" id='");
-        escape(id, Place::Attribute, out);
-        out.push(b'\'');
     }
 }
 
@@ -273,13 +366,7 @@ pub(crate) fn escape_attribute(text: &str, out: &mut OutBuf) {
 
 /// Appends `text` as XML can hold it.
 fn escape(text: &str, place: Place, out: &mut OutBuf) {
-    let suspicious = |b: &u8| *b < 0x20 || matches!(b, b'<' | b'>' | b'&' | b'\'' | 0xEF);
-    // Without a branch an octet, which is the common case done at once.
-    if !text
-        .as_bytes()
-        .iter()
-        .fold(false, |any, b| any | suspicious(b))
-    {
+    if text.bytes().fold(0, |any, b| any | odd(b)) == 0 {
         out.extend_from_slice(text.as_bytes());
         return;
     }
@@ -305,13 +392,10 @@ fn escape(text: &str, place: Place, out: &mut OutBuf) {
     out.extend_from_slice(text.get(plain..).unwrap_or_default().as_bytes());
 }
 
-/// Octets of markup that a block's stanza rarely exceeds.
-const MARKUP: usize = 512;
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Id, Sid};
+    use crate::Sid;
     use alloc::string::ToString;
     use bytes::Bytes;
 

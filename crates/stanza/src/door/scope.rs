@@ -104,7 +104,7 @@ impl Scope {
             return Ok(self
                 .defaults
                 .last()
-                .map_or(context.content(), |binding| text(&binding.namespace)));
+                .map_or_else(|| context.content(), |binding| text(&binding.namespace)));
         }
         if let Some(binding) = self
             .prefixes
