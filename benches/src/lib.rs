@@ -1,1 +1,1 @@
-//! x
+//! Benchmarks of bytestreams beside its peers: see `benches/`.

@@ -1,0 +1,158 @@
+//! The codec beside a hand-made bound and beside xmpp-parsers, in turns, as a table of medians:
+//! `cargo bench -p bytestreams-benches --bench ratios`.
+//!
+//! Each round measures everything once, one after the other, so that a slow minute of the machine
+//! slows all alike. The first argument after `--` that is a number says how many rounds.
+#![allow(missing_docs)]
+
+mod common;
+
+use bytes::Bytes;
+use common::{PIECE, SIZES, TURNS, block, bound, id, ours, peers};
+use core::hint::black_box;
+use std::time::Instant;
+
+/// One of the things that are measured.
+struct Subject<'a> {
+    /// Does the work of one stanza.
+    run: Box<dyn FnMut(usize) + 'a>,
+    /// Stanzas a round.
+    count: usize,
+    nanoseconds: Vec<f64>,
+}
+
+impl<'a> Subject<'a> {
+    fn new(run: impl FnMut(usize) + 'a) -> Self {
+        let mut subject = Self {
+            run: Box::new(run),
+            count: TURNS,
+            nanoseconds: Vec::new(),
+        };
+        // Some 5 ms a round, and warm caches.
+        let once = subject.time();
+        subject.count = ((5e6 / once) as usize).max(TURNS);
+        subject
+    }
+
+    /// Nanoseconds a stanza.
+    fn time(&mut self) -> f64 {
+        let start = Instant::now();
+        for turn in 0..self.count {
+            (self.run)(turn % TURNS);
+        }
+        start.elapsed().as_nanos() as f64 / self.count as f64
+    }
+
+    fn round(&mut self) {
+        let time = self.time();
+        self.nanoseconds.push(time);
+    }
+
+    fn median(&mut self) -> f64 {
+        self.nanoseconds.sort_by(f64::total_cmp);
+        self.nanoseconds[self.nanoseconds.len() / 2]
+    }
+}
+
+fn main() {
+    let rounds = std::env::args()
+        .skip(1)
+        .find_map(|argument| argument.parse().ok())
+        .unwrap_or(101);
+    println!("| | octets | ours | of the bound | times xmpp-parsers | (target) |");
+    println!("|---|---|---|---|---|---|");
+    for size in SIZES {
+        let large = usize::from(size > 4096);
+        let octets: Vec<Bytes> = (0..TURNS)
+            .map(|turn| Bytes::from(block(size, turn)))
+            .collect();
+        let ids: Vec<String> = (0..TURNS).map(id).collect();
+        let texts: Vec<Vec<u8>> = (0..TURNS)
+            .map(|turn| {
+                ours::Encoder::new()
+                    .encode(&ids[turn], turn as u16, &octets[turn])
+                    .to_vec()
+            })
+            .collect();
+        check(&texts, &octets, &ids);
+
+        let (mut a, mut b, mut c) = (
+            ours::Encoder::new(),
+            bound::Bound::new(),
+            peers::Encoder::new(),
+        );
+        let mut subjects = [
+            Subject::new(|n| {
+                black_box(a.encode(&ids[n], n as u16, &octets[n]).len());
+            }),
+            Subject::new(|n| {
+                black_box(b.encode(&ids[n], n as u16, &octets[n]).len());
+            }),
+            Subject::new(|n| {
+                black_box(c.encode(&ids[n], n as u16, &octets[n]).len());
+            }),
+        ];
+        measure(&mut subjects, rounds);
+        let target = [(0.9, 28.0), (0.95, 32.0)][large];
+        row("encode", size, &mut subjects, target);
+
+        for (name, piece, targets) in [
+            ("decode", usize::MAX, [(0.6, 20.0), (0.85, 100.0)]),
+            ("decode, pieces of 8 KiB", PIECE, [(0.0, 20.0), (0.0, 40.0)]),
+        ] {
+            let (mut a, mut b, mut c) = (
+                ours::Decoder::new(),
+                bound::Bound::new(),
+                peers::Decoder::new(),
+            );
+            let mut subjects = [
+                Subject::new(|n| drop(black_box(a.decode(&texts[n], piece)))),
+                Subject::new(|n| {
+                    black_box(b.decode(&texts[n]).octets);
+                }),
+                Subject::new(|n| drop(black_box(c.decode(&texts[n], piece)))),
+            ];
+            measure(&mut subjects, rounds);
+            row(name, size, &mut subjects, targets[large]);
+        }
+    }
+}
+
+fn measure(subjects: &mut [Subject<'_>], rounds: usize) {
+    for _ in 0..rounds {
+        subjects.iter_mut().for_each(Subject::round);
+    }
+}
+
+fn row(name: &str, size: usize, subjects: &mut [Subject<'_>; 3], target: (f64, f64)) {
+    let [ours, bound, peers] = subjects.each_mut().map(Subject::median);
+    println!(
+        "| {name} | {size} | {:.2} GB/s | {:.2} | {:.1} | ({}, {}) |",
+        size as f64 / ours,
+        bound / ours,
+        peers / ours,
+        target.0,
+        target.1
+    );
+}
+
+/// All three do the same work.
+fn check(texts: &[Vec<u8>], octets: &[Bytes], ids: &[String]) {
+    let (mut bound, mut peers) = (bound::Bound::new(), peers::Encoder::new());
+    for (n, text) in texts.iter().enumerate() {
+        assert_eq!(bound.encode(&ids[n], n as u16, &octets[n]), text);
+        let found = bound.decode(text);
+        assert_eq!((found.seq, found.octets), (n as u16, octets[n].len()));
+        for piece in [PIECE, usize::MAX] {
+            let stanza = ours::Decoder::new().decode(text, piece);
+            assert_eq!(ours::octets(&stanza), octets[n]);
+            let data = peers::Decoder::new().decode(text, piece);
+            assert_eq!(data.data, octets[n]);
+        }
+        let theirs = peers.encode(&ids[n], n as u16, &octets[n]).to_vec();
+        assert_eq!(
+            ours::octets(&ours::Decoder::new().decode(&theirs, PIECE)),
+            octets[n]
+        );
+    }
+}
