@@ -15,21 +15,32 @@ pub(crate) struct Agenda {
     heap: BinaryHeap<Reverse<(Instant, TransferId)>>,
 }
 
-/// What the agenda has for one transfer; kept beside its deadline.
-pub(crate) type Booked = Option<Instant>;
+/// What the agenda has for one transfer; kept by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Booked(Instant);
+
+impl Booked {
+    /// Nothing.
+    pub(crate) const NONE: Self = Self(Instant::from_micros(u64::MAX));
+
+    /// Whether this is the entry that was taken, and not one that was overtaken.
+    pub(crate) fn is(self, due: Instant) -> bool {
+        self.0 == due
+    }
+}
 
 impl Agenda {
     /// Sees to it that the transfer comes up at `due` or before.
     pub(crate) fn book(&mut self, id: TransferId, booked: &mut Booked, due: Option<Instant>) {
         let Some(due) = due else { return };
-        if booked.is_none_or(|already| due < already) {
-            *booked = Some(due);
+        if due < booked.0 {
+            *booked = Booked(due);
             self.heap.push(Reverse((due, id)));
         }
     }
 
-    /// Takes the next that comes up until `now`. The caller compares the time with what is
-    /// [`Booked`]: where they differ, the entry was overtaken.
+    /// Takes the next that comes up until `now`. Unless it [is](Booked::is) what the transfer has
+    /// booked, the entry was overtaken.
     pub(crate) fn take(&mut self, now: Instant) -> Option<(Instant, TransferId)> {
         let &Reverse((due, id)) = self.heap.peek()?;
         if due > now {
@@ -45,12 +56,13 @@ impl Agenda {
     }
 
     /// Drops what was overtaken, when it has become much.
-    pub(crate) fn tidy<'a>(&mut self, live: impl Iterator<Item = (&'a TransferId, Booked)>) {
+    pub(crate) fn tidy(&mut self, live: impl Iterator<Item = (TransferId, Booked)>) {
         if self.heap.len() < 1024 {
             return;
         }
         let live: BTreeMap<TransferId, Instant> = live
-            .filter_map(|(id, booked)| booked.map(|due| (*id, due)))
+            .filter(|(_, booked)| *booked != Booked::NONE)
+            .map(|(id, booked)| (id, booked.0))
             .collect();
         if self.heap.len() > 4 * live.len() {
             self.heap = live
@@ -70,15 +82,15 @@ mod tests {
     #[test]
     fn an_earlier_deadline_is_booked_and_a_later_one_is_not() {
         let mut agenda = Agenda::default();
-        let mut booked = None;
+        let mut booked = Booked::NONE;
         let id = TransferId(1);
         agenda.book(id, &mut booked, None);
         assert_eq!(agenda.next(), None);
         agenda.book(id, &mut booked, Some(AT(20)));
         agenda.book(id, &mut booked, Some(AT(30)));
-        assert_eq!((agenda.heap.len(), booked), (1, Some(AT(20))));
+        assert_eq!((agenda.heap.len(), booked), (1, Booked(AT(20))));
         agenda.book(id, &mut booked, Some(AT(10)));
-        assert_eq!((agenda.next(), booked), (Some(AT(10)), Some(AT(10))));
+        assert_eq!((agenda.next(), booked), (Some(AT(10)), Booked(AT(10))));
         assert_eq!(agenda.take(AT(9)), None);
         assert_eq!(agenda.take(AT(25)), Some((AT(10), id)));
         assert_eq!(agenda.take(AT(25)), Some((AT(20), id)), "overtaken");
@@ -88,11 +100,11 @@ mod tests {
     #[test]
     fn what_was_overtaken_does_not_pile_up() {
         let mut agenda = Agenda::default();
-        let mut booked = None;
+        let mut booked = Booked::NONE;
         let id = TransferId(1);
         for due in (0..100_000).rev() {
             agenda.book(id, &mut booked, Some(AT(due)));
-            agenda.tidy([(&id, booked)].into_iter());
+            agenda.tidy([(id, booked)].into_iter());
         }
         assert!(agenda.heap.len() <= 1024);
         assert_eq!(agenda.next(), Some(AT(0)));

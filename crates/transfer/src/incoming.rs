@@ -1,7 +1,7 @@
 //! What peers start: offers and streams, and the answers to them.
 
-use crate::transfer::{Stage, Transfer, part};
-use crate::{CommandError, Event, Method, Options, Reason, Side, Step, TransferId, Transfers};
+use crate::transfer::{Choices, Stage, Transfer, part, stream_ids};
+use crate::{CommandError, Event, Method, Reason, Side, Step, TransferId, Transfers};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use bytestreams_ibb::{Session, refusal};
@@ -145,17 +145,21 @@ impl Transfers {
         let (from, sid) = (answer.from().clone(), answer.sid().clone());
         if let Some(known) = self.by_stream(Some(&from), &sid) {
             // The same request again, after the peer resumed its connection, is answered once.
-            let repeated = matches!(self.live.get(&known).map(|t| &t.stage),
+            let repeated = matches!(self.live.get(known).map(|t| &t.stage),
                 Some(Stage::Offered(pending, _)) if *pending.id() == iq.id);
             if !repeated {
                 self.answer(iq.error(Condition::Conflict));
             }
             return;
         }
+        // One that was repeated after its stream had ended.
+        if self.strays.remembers(&from, &sid, now) {
+            return self.answer(iq.error(Condition::Conflict));
+        }
         if !self.has_room(&from) {
             return self.answer(iq.error(refusal::too_many()));
         }
-        let id = self.new_id();
+        let id = self.live.new_id();
         let event = Event::Offered {
             id,
             from: from.clone(),
@@ -166,8 +170,7 @@ impl Transfers {
             announced: true,
         };
         let stage = Stage::Offered(Box::new(answer), now + DECISION);
-        let tag = self.new_tag();
-        self.insert(id, Transfer::new(from, sid, tag, stage));
+        self.live.insert(Transfer::new(id, from, sid, stage));
         self.tell(event);
         self.touch(id, now);
     }
@@ -181,12 +184,12 @@ impl Transfers {
         let Some(from) = &iq.from else {
             return self.answer(iq.error(refusal::not_acceptable()));
         };
-        let config = self.stream_config(from, &Options::default());
+        let config = self.stream_config(from, Choices::default());
         if let Some(error) = refusal::of_open(open, &config) {
             return self.answer(iq.error(error));
         }
         if let Some(known) = self.by_stream(Some(from), &open.sid) {
-            return match self.live.get(&known).map(|t| &t.stage) {
+            return match self.live.get(known).map(|t| &t.stage) {
                 Some(Stage::Expecting(_)) => {
                     self.take_stream(known, iq, open, now);
                     self.touch(known, now);
@@ -195,19 +198,19 @@ impl Transfers {
                 _ => self.answer(iq.error(refusal::not_acceptable())),
             };
         }
-        if !self.config.allow_unannounced || !self.config.methods.contains(&Method::Ibb) {
+        let wanted = self.config.allow_unannounced && self.config.methods.contains(&Method::Ibb);
+        if !wanted || self.strays.remembers(from, &open.sid, now) {
             return self.answer(iq.error(refusal::not_acceptable()));
         }
         if !self.has_room(from) {
             return self.answer(iq.error(refusal::too_many()));
         }
-        let id = self.new_id();
-        let tag = self.new_tag();
+        let id = self.live.new_id();
         let asked = Box::new((iq.clone(), open.clone()));
         let stage = Stage::Asked(asked, now + DECISION);
-        let mut transfer = Transfer::new(from.clone(), open.sid.clone(), tag, stage);
+        let mut transfer = Transfer::new(id, from.clone(), open.sid.clone(), stage);
         transfer.announced = false;
-        self.insert(id, transfer);
+        self.live.insert(transfer);
         self.tell(Event::Offered {
             id,
             from: from.clone(),
@@ -223,10 +226,11 @@ impl Transfers {
     fn take_stream(&mut self, id: TransferId, iq: &Iq, open: &Open, now: Instant) {
         let Ok(transfer) = self.get(id) else { return };
         let peer = transfer.peer.clone();
-        let config = self.stream_config(&peer, &Options::default());
-        let ids = transfer.ids.clone();
+        let config = self.stream_config(&peer, Choices::default());
+        let ids = stream_ids(id, &transfer.sid);
         let session = Session::accept(peer, iq, open, config, ids, now);
         if let Ok(transfer) = self.get_mut(id) {
+            transfer.heard = now;
             transfer.stage = Stage::InBand(Box::new(session));
             transfer.had_stream = true;
         }
@@ -238,7 +242,7 @@ impl Transfers {
             return false;
         };
         let by = Side::Peer;
-        match self.live.get(&id).map(|t| &t.stage) {
+        match self.live.get(id).map(|t| &t.stage) {
             Some(Stage::Asked(asked, _)) => {
                 let refusal = asked.0.error(refusal::not_acceptable());
                 self.send(refusal);
@@ -254,11 +258,12 @@ impl Transfers {
     /// Says whether one more transfer of this peer fits.
     fn has_room(&self, from: &Jid) -> bool {
         let bounds = &self.config.bounds;
-        let all = self.live.values().map(|transfer| &**transfer);
-        let all = all.filter(|t| t.started.is_none() && t.peer.same_bare(from));
-        let open = all.clone().filter(|t| t.is_undecided()).count();
+        let theirs = || {
+            let all = self.live.iter();
+            all.filter(|t| t.started.is_none() && t.peer.same_bare(from))
+        };
         self.live.len() < bounds.transfers
-            && all.count() < bounds.transfers_a_peer
-            && open < bounds.open_offers_a_peer
+            && theirs().count() < bounds.transfers_a_peer
+            && theirs().filter(|t| t.is_undecided()).count() < bounds.open_offers_a_peer
     }
 }

@@ -87,6 +87,7 @@ mod peers;
 mod reason;
 mod silence;
 mod stream;
+mod table;
 mod transfer;
 mod transfers;
 

@@ -1,5 +1,6 @@
 //! The machine's five methods: where stanzas go, and when.
 
+use crate::agenda::Booked;
 use crate::silence::Alarm;
 use crate::transfer::{Stage, tag_of};
 use crate::{Event, Keepalive, TransferId, Transfers};
@@ -34,11 +35,11 @@ impl Machine for Transfers {
             self.resume_probing(&peer, now);
         }
         while let Some((due, id)) = self.agenda.take(now) {
-            let Some(transfer) = self.live.get_mut(&id) else {
+            let Some(transfer) = self.live.get_mut(id) else {
                 continue;
             };
-            if transfer.booked == Some(due) {
-                transfer.booked = None;
+            if transfer.booked.is(due) {
+                transfer.booked = Booked::NONE;
                 self.wake(id, now);
             }
         }
@@ -137,18 +138,21 @@ impl Transfers {
     }
 
     fn by_tag(&self, id: &str) -> Option<TransferId> {
-        self.tags.get(&tag_of(id)?).copied()
+        self.live.by_tag(tag_of(id)?)
     }
 
     /// Gives a stanza to the transfer that it may belong to; answers what is left of it.
     fn feed(&mut self, id: Option<TransferId>, stanza: Stanza, now: Instant) -> Option<Stanza> {
-        let Some((id, transfer)) = id.and_then(|id| Some((id, self.live.get_mut(&id)?))) else {
+        let Some((id, transfer)) = id.and_then(|id| Some((id, self.live.get_mut(id)?))) else {
             return Some(stanza);
         };
         let input = Input::Stanza(stanza);
         let rest = match &mut transfer.stage {
             Stage::Offering(offer) => offer.handle_input(input, now),
-            Stage::InBand(session) | Stage::Closing(session) => session.handle_input(input, now),
+            Stage::InBand(session) | Stage::Closing(session) => {
+                transfer.heard = now;
+                session.handle_input(input, now)
+            }
             Stage::Probing(_)
             | Stage::Offered(..)
             | Stage::Asked(..)
@@ -163,14 +167,17 @@ impl Transfers {
     }
 
     fn wake(&mut self, id: TransferId, now: Instant) {
-        let Some(transfer) = self.live.get_mut(&id) else {
+        let Some(transfer) = self.live.get_mut(id) else {
             return;
         };
         let is_due = transfer.due().is_some_and(|due| due <= now);
         match &mut transfer.stage {
             _ if !is_due => {}
             Stage::Offering(offer) => offer.handle_timeout(now),
-            Stage::InBand(session) | Stage::Closing(session) => session.handle_timeout(now),
+            Stage::InBand(session) | Stage::Closing(session) => {
+                session.handle_timeout(now);
+                self.stalled(id, now);
+            }
             Stage::Probing(_) => return self.open_now(id, now),
             Stage::Offered(..) | Stage::Asked(..) | Stage::Expecting(_) => {
                 return self.overdue(id, now);

@@ -1,11 +1,11 @@
 //! What we start: offers, streams, second attempts.
 
 use crate::peers::Known;
-use crate::transfer::{Stage, Started, Transfer, ids, part};
+use crate::transfer::{Choices, Stage, Started, Transfer, part, request_ids, stream_ids};
 use crate::{Event, Method, Options, Reason, Side, Step, TransferId, Transfers, Window};
 use alloc::boxed::Box;
 use bytestreams_ibb::{self as ibb, Session, WindowPolicy};
-use bytestreams_machine::{Entropy, Instant};
+use bytestreams_machine::{Entropy, Ids, Instant};
 use bytestreams_si::{Accepted, Methods, Offer, OfferEvent, Proposal, Refusal};
 use bytestreams_stanza::{File, Iq, Jid, Payload};
 use core::num::NonZeroU16;
@@ -38,7 +38,7 @@ impl Transfers {
         entropy: Entropy,
         now: Instant,
     ) -> TransferId {
-        let id = self.new_id();
+        let id = self.live.new_id();
         let methods = self.methods(&options);
         if methods.is_empty() {
             let reason = Reason::NoCommonMethod;
@@ -51,7 +51,7 @@ impl Transfers {
             mime_type: options.mime_type.clone(),
             methods,
         };
-        self.start(id, to, Some(proposal), options, entropy, now);
+        self.start(id, to, Some(proposal), &options, entropy, now);
         id
     }
 
@@ -65,8 +65,8 @@ impl Transfers {
         entropy: Entropy,
         now: Instant,
     ) -> TransferId {
-        let id = self.new_id();
-        self.start(id, to, None, options, entropy, now);
+        let id = self.live.new_id();
+        self.start(id, to, None, &options, entropy, now);
         id
     }
 
@@ -85,7 +85,7 @@ impl Transfers {
         id: TransferId,
         to: Jid,
         proposal: Option<Proposal>,
-        options: Options,
+        options: &Options,
         entropy: Entropy,
         now: Instant,
     ) {
@@ -103,47 +103,42 @@ impl Transfers {
             self.tell(Event::Failed { id, reason });
             return;
         }
-        let tag = self.new_tag();
-        let mut transfer = Transfer::new(to, sid, tag, Stage::Probing(now + PATIENCE));
+        let mut ids = request_ids(id, &sid);
+        let mut transfer = Transfer::new(id, to, sid, Stage::Probing(now + PATIENCE));
+        let choices = Choices::from(options);
         transfer.announced = proposal.is_some();
-        transfer.started = Some(Box::new(Started {
-            options,
-            proposal,
-            spare: Some(entropy.spare_sid()),
-        }));
-        self.insert(id, transfer);
-        self.ask(id, now);
-        self.propose(id, now);
+        transfer.started = Some(Started {
+            choices,
+            spare: choices.may_restart().then(|| Box::new(entropy)),
+            proposal: proposal.map(Box::new),
+        });
+        self.live.insert(transfer);
+        self.ask(id, &mut ids, now);
+        self.propose(id, &mut ids, now);
     }
 
     /// Asks what the peer can do, if that matters and is not known.
-    fn ask(&mut self, id: TransferId, now: Instant) {
+    fn ask(&mut self, id: TransferId, ids: &mut Ids, now: Instant) {
         let Ok(transfer) = self.get_mut(id) else {
             return;
         };
         let matters = transfer.started.as_ref().is_some_and(|started| {
-            started.options.block_size.is_none() || started.options.window == Window::Auto
+            started.choices.block_size.is_none() || started.choices.window == Window::Auto
         });
         let peer = transfer.peer.clone();
         if !matters || self.peers.known(&peer).is_some() {
             return;
         }
-        let request = self.live.get_mut(&id).map(|t| t.ids.next_id());
-        if let Some(request) = request {
-            self.peers.asked(peer.clone());
-            let iq = Iq::get(
-                Some(peer.clone()),
-                request.clone(),
-                Payload::DiscoInfo(Box::default()),
-            );
-            self.questions
-                .insert(Some(peer.clone()), request, now + DISCO, peer);
-            self.send(iq);
-        }
+        let request = ids.next_id();
+        let question = Payload::DiscoInfo(Box::default());
+        self.peers.asked(peer.clone());
+        self.send(Iq::get(Some(peer.clone()), request.clone(), question));
+        self.questions
+            .insert(Some(peer.clone()), request, now + DISCO, peer);
     }
 
     /// Sends the offer, or opens the stream where there is none.
-    fn propose(&mut self, id: TransferId, now: Instant) {
+    fn propose(&mut self, id: TransferId, ids: &mut Ids, now: Instant) {
         let own = self.own.clone();
         let Ok(transfer) = self.get_mut(id) else {
             return;
@@ -153,7 +148,7 @@ impl Transfers {
             return self.open_stream(id, now);
         };
         let peer = transfer.peer.clone();
-        let offer = Offer::new(own, peer, proposal, &mut transfer.ids, now);
+        let offer = Offer::new(own, peer, *proposal, ids, now);
         transfer.stage = Stage::Offering(Box::new(offer));
         self.touch(id, now);
     }
@@ -194,10 +189,8 @@ impl Transfers {
         transfer.ranged = partly;
         // The same address by the rules of comparison, in the spelling of whoever stamps it: that
         // is what the peer takes for its own.
-        let spelled = core::mem::replace(&mut transfer.peer, accepted.from.clone());
         let sid = transfer.sid.clone();
-        self.streams.remove(&(spelled, sid.clone()));
-        self.streams.insert((accepted.from, sid), id);
+        self.live.rename(id, accepted.from, sid);
         self.tell(Event::Accepted { id, method, range });
         self.open_stream(id, now);
     }
@@ -224,12 +217,9 @@ impl Transfers {
         let Some(started) = &transfer.started else {
             return;
         };
-        let config = self.stream_config(&transfer.peer, &started.options);
-        let (peer, sid, ids) = (
-            transfer.peer.clone(),
-            transfer.sid.clone(),
-            transfer.ids.clone(),
-        );
+        let config = self.stream_config(&transfer.peer, started.choices);
+        let (peer, sid) = (transfer.peer.clone(), transfer.sid.clone());
+        let ids = stream_ids(id, &sid);
         let session = Session::open(peer, sid, config, ids, now);
         if let Ok(transfer) = self.get_mut(id) {
             transfer.stage = Stage::InBand(Box::new(session));
@@ -239,16 +229,16 @@ impl Transfers {
     }
 
     /// Says how a stream with a peer is best used.
-    pub(crate) fn stream_config(&self, peer: &Jid, options: &Options) -> ibb::Config {
+    pub(crate) fn stream_config(&self, peer: &Jid, choices: Choices) -> ibb::Config {
         let pipeline = self.peers.known(peer) == Some(Known::Answered { pipeline: true });
         let mut config = ibb::Config::default();
-        config.carrier = options.carrier;
-        config.block_size = match options.block_size {
+        config.carrier = choices.carrier;
+        config.block_size = match choices.block_size {
             Some(octets) => octets.get(),
             None if pipeline => u16::MAX,
             None => BLOCK_SIZE,
         };
-        config.window = match options.window {
+        config.window = match choices.window {
             Window::Blocks(blocks) => WindowPolicy::Fixed(blocks),
             Window::Auto if pipeline => WindowPolicy::Adaptive,
             Window::Auto => WindowPolicy::ONE,
@@ -264,10 +254,7 @@ impl Transfers {
         let waiting = |transfer: &Transfer| {
             matches!(transfer.stage, Stage::Probing(_)) && transfer.peer == *peer
         };
-        let next = |live: &Self| {
-            let mut all = live.live.iter();
-            all.find(|(_, t)| waiting(t)).map(|(id, _)| *id)
-        };
+        let next = |all: &Self| all.live.iter().find(|t| waiting(t)).map(|t| t.id);
         while let Some(id) = next(self) {
             self.open_now(id, now);
         }
@@ -284,10 +271,10 @@ impl Transfers {
         let again = transfer
             .started
             .as_mut()
-            .filter(|started| started.options.restart && failure.suspects_window())
+            .filter(|_| failure.suspects_window())
             .and_then(|started| {
-                let sid = started.spare.take()?;
-                started.options.window = Window::Blocks(NonZeroU16::MIN);
+                let sid = started.spare.take()?.spare_sid();
+                started.choices.window = Window::Blocks(NonZeroU16::MIN);
                 if let Some(proposal) = &mut started.proposal {
                     proposal.sid = sid.clone();
                 }
@@ -296,23 +283,21 @@ impl Transfers {
         let Some(sid) = again else {
             return self.end(id, Err(reason), now);
         };
-        let old = core::mem::replace(&mut transfer.sid, sid.clone());
-        transfer.ids = ids(transfer.tag, &sid);
         transfer.written = 0;
         transfer.acknowledged = 0;
         transfer.finished = false;
         transfer.stage = Stage::Probing(now + PATIENCE);
-        let peer = transfer.peer.clone();
-        self.strays.remember(peer.clone(), old.clone(), now);
-        self.streams.remove(&(peer.clone(), old));
-        self.streams.insert((peer, sid), id);
+        let (peer, old) = (transfer.peer.clone(), transfer.sid.clone());
+        let mut ids = request_ids(id, &sid);
+        self.live.rename(id, peer.clone(), sid);
+        self.strays.remember(peer, old, now);
         self.tell(Event::FellBack {
             id,
             from: Method::Ibb,
             to: Method::Ibb,
             reason,
         });
-        self.propose(id, now);
+        self.propose(id, &mut ids, now);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Octets in band: the commands that move them, and what their streams tell.
 
 use crate::{
-    Blocked, CommandError, Event, Incomplete, Method, Reason, Side, TransferId, Transfers,
+    Blocked, CommandError, Event, Incomplete, Method, Reason, Side, Step, TransferId, Transfers,
 };
 use bytes::{Buf, Bytes};
 use bytestreams_ibb as ibb;
@@ -149,6 +149,7 @@ impl Transfers {
         };
         session.confirm_close(now);
         transfer.completed = true;
+        self.close_if_silent(id, now);
         self.touch(id, now);
         self.conclude(id, now);
         Ok(())
@@ -227,8 +228,41 @@ impl Transfers {
         if let Some(expected) = expected.filter(|expected| *expected > got) {
             return self.end(id, Err(Reason::TooShort { expected, got }), now);
         }
+        if !core::mem::replace(&mut transfer.ended, true) {
+            self.tell(Event::Ended { id });
+        }
+    }
+
+    /// Deals with a Sender that says nothing any more: where everything has come, it forgot to close.
+    pub(crate) fn stalled(&mut self, id: TransferId, now: Instant) {
+        let Ok(transfer) = self.get_mut(id) else {
+            return;
+        };
+        if transfer.session().is_none() || transfer.stalls_at().is_none_or(|due| due > now) {
+            return;
+        }
+        if !transfer.has_everything() {
+            let step = Step::Data;
+            return self.end(id, Err(Reason::TimedOut { step }), now);
+        }
         transfer.ended = true;
-        self.tell(Event::Ended { id });
+        transfer.silent = true;
+        if transfer.completed {
+            self.close_if_silent(id, now);
+        } else {
+            self.tell(Event::Ended { id });
+        }
+    }
+
+    /// Closes in place of a Sender that does not.
+    fn close_if_silent(&mut self, id: TransferId, now: Instant) {
+        if let Ok(transfer) = self.get_mut(id) {
+            if transfer.silent {
+                if let Some(session) = transfer.session_mut() {
+                    session.finish(now);
+                }
+            }
+        }
     }
 
     /// Fails a transfer that brings more than was announced.

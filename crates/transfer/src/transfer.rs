@@ -1,27 +1,28 @@
 //! One transfer.
 
-use crate::Options;
 use crate::agenda::Booked;
+use crate::table::tag;
+use crate::{Options, TransferId, Window};
 use alloc::boxed::Box;
 use bytestreams_ibb::Session;
-use bytestreams_machine::{Ids, Instant, Machine};
+use bytestreams_machine::{Entropy, Ids, Instant, Machine};
 use bytestreams_si::{Answer, Offer, Proposal};
-use bytestreams_stanza::{Iq, Jid, Open, Range, Sid};
+use bytestreams_stanza::{Carrier, Iq, Jid, Open, Range, Sid};
+use core::num::NonZeroU16;
+use core::time::Duration;
 
 /// One transfer, from the first word to the last.
 #[derive(Debug)]
 pub(crate) struct Transfer {
+    pub(crate) id: TransferId,
     /// The other end, as it was asked, and then as its first answer was stamped.
     pub(crate) peer: Jid,
     pub(crate) sid: Sid,
     pub(crate) stage: Stage,
-    /// What its requests are told by.
-    pub(crate) tag: u16,
-    pub(crate) ids: Ids,
     /// When it comes up in the agenda.
     pub(crate) booked: Booked,
     /// Present where we started it.
-    pub(crate) started: Option<Box<Started>>,
+    pub(crate) started: Option<Started>,
     /// Whether there was an offer. Octets then travel one way, from who offered.
     pub(crate) announced: bool,
     /// How many octets will travel, where that is known.
@@ -33,6 +34,8 @@ pub(crate) struct Transfer {
     /// Octets that count as moved: acknowledged by the peer, or stored here.
     pub(crate) acknowledged: u64,
     pub(crate) stored: u64,
+    /// When the peer was last heard of in the stream.
+    pub(crate) heard: Instant,
     /// What it holds of the link's buffer.
     pub(crate) buffered: usize,
     /// It is in the line of those that may have something to put out.
@@ -47,6 +50,8 @@ pub(crate) struct Transfer {
     pub(crate) finished: bool,
     /// The peer has sent everything, and the application was told.
     pub(crate) ended: bool,
+    /// Everything has come, and the peer does not close.
+    pub(crate) silent: bool,
     /// The application is done with what it received.
     pub(crate) completed: bool,
 }
@@ -54,11 +59,38 @@ pub(crate) struct Transfer {
 /// What we chose when we started it, kept for a second attempt.
 #[derive(Clone, Debug)]
 pub(crate) struct Started {
-    pub(crate) options: Options,
+    pub(crate) choices: Choices,
     /// What was offered; nothing for a stream without an offer.
-    pub(crate) proposal: Option<Proposal>,
-    /// The sid of a second attempt; nothing once that was made.
-    pub(crate) spare: Option<Sid>,
+    pub(crate) proposal: Option<Box<Proposal>>,
+    /// Makes the sid of a second attempt; nothing once that was made.
+    pub(crate) spare: Option<Box<Entropy>>,
+}
+
+/// How to use a stream in band.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Choices {
+    pub(crate) block_size: Option<NonZeroU16>,
+    pub(crate) window: Window,
+    pub(crate) carrier: Carrier,
+    pub(crate) restart: bool,
+}
+
+impl Choices {
+    /// Whether there is a more cautious way to begin again.
+    pub(crate) fn may_restart(self) -> bool {
+        self.restart && self.window != Window::Blocks(NonZeroU16::MIN)
+    }
+}
+
+impl From<&Options> for Choices {
+    fn from(options: &Options) -> Self {
+        Self {
+            block_size: options.block_size,
+            window: options.window,
+            carrier: options.carrier,
+            restart: options.restart,
+        }
+    }
 }
 
 /// How far a transfer is.
@@ -83,14 +115,13 @@ pub(crate) enum Stage {
 }
 
 impl Transfer {
-    pub(crate) fn new(peer: Jid, sid: Sid, tag: u16, stage: Stage) -> Self {
+    pub(crate) fn new(id: TransferId, peer: Jid, sid: Sid, stage: Stage) -> Self {
         Self {
-            ids: ids(tag, &sid),
+            id,
             peer,
             sid,
             stage,
-            tag,
-            booked: None,
+            booked: Booked::NONE,
             started: None,
             announced: true,
             expected: None,
@@ -98,6 +129,7 @@ impl Transfer {
             written: 0,
             acknowledged: 0,
             stored: 0,
+            heard: Instant::ZERO,
             buffered: 0,
             ready: false,
             had_stream: false,
@@ -105,6 +137,7 @@ impl Transfer {
             progress_told: false,
             finished: false,
             ended: false,
+            silent: false,
             completed: false,
         }
     }
@@ -182,23 +215,58 @@ impl Transfer {
             | Stage::Offered(_, due)
             | Stage::Asked(_, due)
             | Stage::Expecting(due) => Some(*due),
-            Stage::InBand(session) | Stage::Closing(session) => session.poll_timeout(),
+            Stage::InBand(session) => {
+                let due = [session.poll_timeout(), self.stalls_at()];
+                due.into_iter().flatten().min()
+            }
+            Stage::Closing(session) => session.poll_timeout(),
             Stage::Over => None,
         }
     }
+
+    /// Whether everything that was announced has come.
+    pub(crate) fn has_everything(&self) -> bool {
+        self.expected
+            .is_some_and(|expected| self.received() >= expected)
+    }
+
+    /// When a file that is received counts as stalled. A bare stream never does: what its silence
+    /// means is the application's to know.
+    pub(crate) fn stalls_at(&self) -> Option<Instant> {
+        if !self.announced || self.started.is_some() || self.ended {
+            return None;
+        }
+        let patience = if self.has_everything() {
+            LAST_WORD
+        } else {
+            STALL
+        };
+        Some(self.heard + patience)
+    }
 }
 
-/// Makes the ids of a transfer's requests: its tag, by which answers find it, and four characters of
-/// the sid, so that an answer that is late by a whole connection is not taken for one of today's.
-pub(crate) fn ids(tag: u16, sid: &Sid) -> Ids {
+/// How long a Sender that is there may say nothing before the file is given up.
+const STALL: Duration = Duration::from_secs(300);
+
+/// How long a Sender may take to close once everything has come; afterwards we do.
+const LAST_WORD: Duration = Duration::from_secs(30);
+
+/// Makes the ids of a transfer's requests before it has a stream: its tag, by which answers find it,
+/// and four characters of the sid, so that an answer that is late by a whole connection is not taken
+/// for one of today's.
+pub(crate) fn request_ids(id: TransferId, sid: &Sid) -> Ids {
+    Ids::new(&alloc::format!("{:04x}{}", tag(id), tail(sid, 4)))
+}
+
+/// Makes the ids of its stream's requests, which are others: our sids have no capitals.
+pub(crate) fn stream_ids(id: TransferId, sid: &Sid) -> Ids {
+    Ids::new(&alloc::format!("{:04x}S{}", tag(id), tail(sid, 3)))
+}
+
+fn tail(sid: &Sid, characters: usize) -> &str {
     let text = sid.as_str();
-    let tail = text
-        .char_indices()
-        .rev()
-        .nth(3)
-        .and_then(|(at, _)| text.get(at..))
-        .unwrap_or(text);
-    Ids::new(&alloc::format!("{tag:04x}{tail}"))
+    let last = text.char_indices().rev().nth(characters - 1);
+    last.and_then(|(at, _)| text.get(at..)).unwrap_or(text)
 }
 
 /// The tag of the transfer that made this id, if one did.
@@ -225,10 +293,16 @@ mod tests {
 
     #[test]
     fn an_id_leads_back_to_its_transfer() {
-        for tag in [0, 7, 0xabcd, u16::MAX] {
+        for place in [0, 7, 0xabcd, 0xffff] {
+            let id = TransferId(3 << 16 | place);
             for sid in ["s", "jsi_-123", "ü", "sa0a1a2a3"] {
-                let id = ids(tag, &Sid::new(sid).expect("a sid")).next_id();
-                assert_eq!(tag_of(id.as_str()), Some(tag), "{id}");
+                let sid = Sid::new(sid).expect("a sid");
+                let request = request_ids(id, &sid).next_id();
+                let of_stream = stream_ids(id, &sid).next_id();
+                assert_ne!(request, of_stream);
+                for made in [request, of_stream] {
+                    assert_eq!(tag_of(made.as_str()), Some(tag(id)), "{made}");
+                }
             }
         }
         for id in ["", "abc", "zzzz", "é0000"] {

@@ -3,10 +3,10 @@
 use crate::agenda::Agenda;
 use crate::peers::Peers;
 use crate::silence::Silence;
+use crate::table::Table;
 use crate::transfer::{Stage, Transfer};
 use crate::{CommandError, Config, Event, Keepalive, Method, Reason, Side, TransferId};
-use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use bytestreams_ibb::{Session, Strays};
 use bytestreams_machine::{Ids, Instant, Machine, Output, Own, Requests};
@@ -21,11 +21,7 @@ use bytestreams_stanza::{File, Jid, Sid, Stanza, ns};
 pub struct Transfers {
     pub(crate) own: Own,
     pub(crate) config: Config,
-    pub(crate) live: BTreeMap<TransferId, Box<Transfer>>,
-    /// By the other end and the stream: never by the stream alone, which its initiator chose.
-    pub(crate) streams: BTreeMap<(Jid, Sid), TransferId>,
-    /// By what its requests are told by.
-    pub(crate) tags: BTreeMap<u16, TransferId>,
+    pub(crate) live: Table,
     pub(crate) peers: Peers,
     /// Questions of what a peer can do.
     pub(crate) questions: Requests<Jid>,
@@ -44,8 +40,6 @@ pub struct Transfers {
     /// How many transfers are over and only being closed.
     pub(crate) closing: usize,
     pub(crate) lost: bool,
-    next_id: TransferId,
-    next_tag: u16,
 }
 
 /// What this machine can do.
@@ -61,13 +55,11 @@ impl Transfers {
     /// Methods in `config` that this machine does not have are dropped.
     pub fn new(own: Own, mut config: Config, now: Instant) -> Self {
         config.methods.retain(|method| METHODS.contains(method));
-        // Each has a tag of its own.
+        // Each has a place of its own, with a number of 16 bits.
         config.bounds.transfers = config.bounds.transfers.min(usize::from(u16::MAX));
         Self {
             own,
-            live: BTreeMap::new(),
-            streams: BTreeMap::new(),
-            tags: BTreeMap::new(),
+            live: Table::default(),
             peers: Peers::new(config.bounds.peers),
             questions: Requests::default(),
             strays: Strays::new(),
@@ -80,8 +72,6 @@ impl Transfers {
             buffered: 0,
             closing: 0,
             lost: false,
-            next_id: TransferId(1),
-            next_tag: 0,
             config,
         }
     }
@@ -128,14 +118,14 @@ impl Transfers {
         self.silence.stop();
         self.queue
             .retain(|output| matches!(output, Output::Event(_)));
-        for (id, transfer) in core::mem::take(&mut self.live) {
-            if !transfer.is_over() {
-                let reason = Reason::LinkLost;
-                self.tell(Event::Failed { id, reason });
-            }
+        let live = core::mem::take(&mut self.live);
+        let ended = live.iter().filter(|transfer| !transfer.is_over());
+        let mut ended: Vec<TransferId> = ended.map(|transfer| transfer.id).collect();
+        ended.sort_unstable();
+        for id in ended {
+            let reason = Reason::LinkLost;
+            self.tell(Event::Failed { id, reason });
         }
-        self.streams.clear();
-        self.tags.clear();
         self.questions = Requests::default();
         self.agenda = Agenda::default();
         self.ready.clear();
@@ -191,7 +181,7 @@ impl Transfers {
     /// Says whether nothing is going on at all: no transfer, no stream of one that is over and waits
     /// for its peer's confirmation, no output. A program that wants to leave waits for this.
     pub fn is_idle(&self) -> bool {
-        self.live.is_empty() && self.queue.is_empty() && self.ready.is_empty()
+        self.live.len() == 0 && self.queue.is_empty() && self.ready.is_empty()
     }
 }
 
@@ -199,16 +189,14 @@ impl Transfers {
 impl Transfers {
     pub(crate) fn get(&self, id: TransferId) -> Result<&Transfer, CommandError> {
         self.live
-            .get(&id)
-            .map(|transfer| &**transfer)
+            .get(id)
             .filter(|transfer| !transfer.is_over())
             .ok_or(CommandError::UnknownTransfer)
     }
 
     pub(crate) fn get_mut(&mut self, id: TransferId) -> Result<&mut Transfer, CommandError> {
         self.live
-            .get_mut(&id)
-            .map(|transfer| &mut **transfer)
+            .get_mut(id)
             .filter(|transfer| !transfer.is_over())
             .ok_or(CommandError::UnknownTransfer)
     }
@@ -228,32 +216,8 @@ impl Transfers {
         }
     }
 
-    pub(crate) fn new_id(&mut self) -> TransferId {
-        let id = self.next_id;
-        self.next_id = TransferId(id.0 + 1);
-        id
-    }
-
-    /// A tag that no transfer has; the bound on transfers leaves one free.
-    pub(crate) fn new_tag(&mut self) -> u16 {
-        while self.tags.contains_key(&self.next_tag) {
-            self.next_tag = self.next_tag.wrapping_add(1);
-        }
-        let tag = self.next_tag;
-        self.next_tag = tag.wrapping_add(1);
-        tag
-    }
-
-    pub(crate) fn insert(&mut self, id: TransferId, transfer: Transfer) {
-        let key = (transfer.peer.clone(), transfer.sid.clone());
-        self.streams.insert(key, id);
-        self.tags.insert(transfer.tag, id);
-        self.live.insert(id, Box::new(transfer));
-    }
-
     pub(crate) fn by_stream(&self, from: Option<&Jid>, sid: &Sid) -> Option<TransferId> {
-        let key = (from?.clone(), sid.clone());
-        self.streams.get(&key).copied()
+        self.live.by_stream(from?, sid)
     }
 
     /// Says whether there is no room for what is received, so that nobody listens to the link.
@@ -276,7 +240,7 @@ impl Transfers {
                 Output::Event(_) | Output::Net(_) => None,
             });
             self.queue.extend(stanzas);
-            if let Some(transfer) = self.live.get_mut(&id).filter(|_| !session.is_closed()) {
+            if let Some(transfer) = self.live.get_mut(id).filter(|_| !session.is_closed()) {
                 transfer.stage = Stage::Closing(session);
                 closing = true;
             }
@@ -295,21 +259,19 @@ impl Transfers {
 
     /// Drops a transfer that is over and whose stream, if it had one, is closed.
     fn forget(&mut self, id: TransferId, now: Instant) {
-        let Some(transfer) = self.live.remove(&id) else {
+        let Some(transfer) = self.live.remove(id) else {
             return;
         };
         if let Stage::Closing(_) = transfer.stage {
             self.closing -= 1;
         }
         self.buffered -= transfer.buffered;
-        self.tags.remove(&transfer.tag);
-        let key = (transfer.peer, transfer.sid);
-        self.streams.remove(&key);
         if transfer.had_stream {
-            self.strays.remember(key.0, key.1, now);
+            self.strays.remember(transfer.peer, transfer.sid, now);
         }
-        let live = &self.live;
-        self.agenda.tidy(live.iter().map(|(id, t)| (id, t.booked)));
+        let live = self.live.iter();
+        self.agenda
+            .tidy(live.map(|transfer| (transfer.id, transfer.booked)));
     }
 
     /// Lets a transfer put out what it has, and be woken in time, after anything that may have moved
@@ -317,7 +279,7 @@ impl Transfers {
     pub(crate) fn touch(&mut self, id: TransferId, now: Instant) {
         self.now = now;
         self.hold_to_what_was_announced(id, now);
-        let Some(transfer) = self.live.get_mut(&id) else {
+        let Some(transfer) = self.live.get_mut(id) else {
             return;
         };
         let buffered = transfer.session().map_or(0, Session::buffered);
@@ -334,7 +296,7 @@ impl Transfers {
     /// not hold up a small one.
     pub(crate) fn poll_transfers(&mut self) -> Option<Output<Event>> {
         while let Some(id) = self.ready.pop_front() {
-            let Some(transfer) = self.live.get_mut(&id) else {
+            let Some(transfer) = self.live.get_mut(id) else {
                 continue;
             };
             let output = match &mut transfer.stage {
@@ -368,7 +330,7 @@ impl Transfers {
     }
 
     fn forget_if_closed(&mut self, id: TransferId) {
-        let closed = self.live.get(&id).is_some_and(
+        let closed = self.live.get(id).is_some_and(
             |transfer| matches!(&transfer.stage, Stage::Closing(session) if session.is_closed()),
         );
         if closed {
