@@ -2,14 +2,14 @@
 
 use crate::args::Demo;
 use crate::failure::{FAILED, Failure, status_of_receive, status_of_send};
+use crate::link;
 use crate::report::{Done, Event, Reporter, hex, octets, pace};
 use crate::send;
-use crate::serverless;
 use crate::stop::Stop;
 use crate::trace::Trace;
 use crate::track::Track;
 use bytestreams_tokio::file::{Source, Store};
-use bytestreams_tokio::serverless::{Listener, Serverless, connect};
+use bytestreams_tokio::serverless::{Listener, Serverless, Setup, connect};
 use bytestreams_tokio::{
     Config, Endpoint, Offers, ReceiveError, ReceiveFile, Received, SendError, SendFile, Sent,
     receive_file, start_file,
@@ -86,7 +86,7 @@ async fn cross(source: Source, store: &Store, reporter: &Arc<Reporter>) -> Resul
     drop(track);
     let sent = sent.map_err(|error| not_sent(sid.as_deref(), &error, reporter))?;
     let received = received?;
-    tokio::join!(serverless::close(&sender), serverless::close(&receiver));
+    tokio::join!(link::close(&sender), link::close(&receiver));
     compare(&name, &sent, &received, reporter)
 }
 
@@ -94,8 +94,8 @@ async fn links() -> Result<(Serverless, Serverless, SocketAddr), Failure> {
     let loopback = |e: io::Error| Failure::unconnected(format!("no loopback interface: {e}"));
     let listener = Listener::bind("127.0.0.1:0").await.map_err(loopback)?;
     let addr = listener.local_addr().map_err(loopback)?;
-    let (ours, theirs) = (serverless::setup("sender"), serverless::setup("receiver"));
-    let (here, there) = tokio::join!(connect(addr, &ours), listener.accept(&theirs));
+    let setup = Setup::default();
+    let (here, there) = tokio::join!(connect(addr, &setup), listener.accept(&setup));
     Ok((here?, there.map_err(loopback)?, addr))
 }
 

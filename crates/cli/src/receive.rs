@@ -5,15 +5,15 @@ use crate::args::{Accept, Receive};
 use crate::ask::Asker;
 use crate::escape::escape;
 use crate::failure::{FAILED, Failure};
+use crate::link;
 use crate::policy::{Course, Policy};
 use crate::report::{Event, Reporter};
 use crate::send::config;
-use crate::serverless;
 use crate::stop::Stop;
 use bytestreams_tokio::client::{self, Account};
 use bytestreams_tokio::file::Store;
 use bytestreams_tokio::link::ConnectFailure;
-use bytestreams_tokio::serverless::Listener;
+use bytestreams_tokio::serverless::{Listener, Setup};
 use bytestreams_tokio::{Endpoint, Offers, ReceiveFile};
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -122,8 +122,13 @@ async fn listen(addr: &str, policy: &Arc<Policy>) -> Result<(), Failure> {
                 let policy = policy.clone();
                 links.spawn(async move {
                     let from = arrival.from();
+                    let setup = Setup::default();
+                    let link = tokio::select! {
+                        link = arrival.set_up(&setup) => link,
+                        () = policy.course.over() => return,
+                    };
                     // One who does not speak XMPP is nobody's concern.
-                    if let Ok(link) = arrival.set_up(&serverless::setup("receiver")).await {
+                    if let Ok(link) = link {
                         let (endpoint, offers) = Endpoint::spawn(link, policy.config.clone());
                         serve(&endpoint, offers, Some(from), &policy).await;
                     }
@@ -215,5 +220,5 @@ async fn serve(
     }
     drop(offers);
     while transfers.join_next().await.is_some() {}
-    serverless::close(endpoint).await;
+    link::close(endpoint).await;
 }

@@ -3,12 +3,13 @@
 use crate::account::{account, announce, resolve};
 use crate::args::{Destination, MethodArg, Send};
 use crate::failure::{FAILED, Failure, status_of_send};
+use crate::link;
 use crate::report::{Done, Event, Reporter};
-use crate::serverless;
 use crate::stop::Stop;
 use crate::track::Track;
 use bytestreams_stanza::Jid;
 use bytestreams_tokio::file::{Source, SourceError};
+use bytestreams_tokio::serverless::{self, Setup};
 use bytestreams_tokio::{
     Config, Endpoint, Method, Methods, Options, SendError, SendFile, Sending, client, start_file,
 };
@@ -22,7 +23,7 @@ pub(crate) async fn run(args: &Send, reporter: &Reporter, stop: &Stop) -> Result
         () = stop.wanted() => return Err(cancelled(None, reporter)),
     };
     let result = deliver(args, &endpoint, to, source, reporter, stop).await;
-    serverless::close(&endpoint).await;
+    link::close(&endpoint).await;
     result
 }
 
@@ -47,8 +48,7 @@ async fn connect(args: &Send, reporter: &Reporter) -> Result<(Endpoint, Jid), Fa
     let config = config(args.method);
     match (&args.to, account(&args.account)?) {
         (Destination::Addr(addr), None) => {
-            let setup = serverless::setup("sender");
-            let link = bytestreams_tokio::serverless::connect(addr.as_str(), &setup).await?;
+            let link = serverless::connect(addr.as_str(), &Setup::default()).await?;
             let to = link.peer().clone();
             let (endpoint, _) = Endpoint::spawn(link, config);
             Ok((endpoint, to))

@@ -1,0 +1,224 @@
+//! Transfers that are broken off: killed, interrupted, out of room; and resumed.
+#![cfg(unix)]
+
+mod common;
+
+use common::{Running, command, content, file, gate, names};
+use std::fs;
+use std::process::Command;
+
+const ANY: [&str; 3] = ["--resume", "--accept", "any"];
+
+/// How far a gate lets a transfer come.
+const HALF: usize = 400_000;
+
+#[test]
+fn a_killed_receiver_goes_on_where_it_was() {
+    let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let data = content(1_000_000);
+    let photo = file(here.path(), "photo.jpg", &data);
+    let (mut receiver, addr) = Running::receiver(there.path(), &ANY);
+    let mut sender = Running::sender(&photo, &gate(&addr, HALF), &["--resume"]);
+    receiver.event("progress");
+    receiver.kill();
+    sender.event("failed");
+    sender.exits(1);
+    let (files, partial) = names(there.path());
+    assert_eq!((files.len(), partial.len()), (0, 1));
+    let kept = fs::metadata(there.path().join(&partial[0])).unwrap().len();
+    assert!(kept > 0);
+
+    let mut args = ANY.to_vec();
+    args.push("--once");
+    let (mut receiver, addr) = Running::receiver(there.path(), &args);
+    let mut sender = Running::sender(&photo, &addr, &["--resume", "--hash"]);
+    assert_eq!(receiver.event("accepted")["offset"], kept);
+    assert_eq!(sender.event("accepted")["offset"], kept);
+    // Only the rest travels.
+    assert_eq!(sender.event("done")["bytes"], data.len() as u64 - kept);
+    sender.exits(0);
+    receiver.exits(0);
+    assert!(fs::read(there.path().join("photo.jpg")).unwrap() == data);
+    assert_eq!(names(there.path()), (vec!["photo.jpg".into()], vec![]));
+}
+
+#[test]
+fn a_killed_sender_goes_on_where_it_was() {
+    let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let data = content(1_000_000);
+    let photo = file(here.path(), "photo.jpg", &data);
+    let (mut receiver, addr) = Running::receiver(there.path(), &ANY);
+    let mut sender = Running::sender(&photo, &gate(&addr, HALF), &["--resume"]);
+    sender.event("progress");
+    receiver.event("progress");
+    sender.kill();
+    receiver.event("failed");
+    assert_eq!(names(there.path()).0, Vec::<String>::new());
+
+    let mut sender = Running::sender(&photo, &addr, &["--resume"]);
+    assert!(sender.event("accepted")["offset"].as_u64().unwrap() > 0);
+    sender.exits(0);
+    receiver.event("done");
+    assert!(fs::read(there.path().join("photo.jpg")).unwrap() == data);
+    assert_eq!(names(there.path()).1, Vec::<String>::new());
+}
+
+#[test]
+fn a_changed_file_is_sent_from_the_beginning() {
+    let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let photo = file(here.path(), "photo.jpg", &content(1_000_000));
+    let (mut receiver, addr) = Running::receiver(there.path(), &ANY);
+    let sender = Running::sender(&photo, &gate(&addr, HALF), &["--resume"]);
+    receiver.event("progress");
+    sender.kill();
+    receiver.event("failed");
+    let mut changed = content(1_000_000);
+    changed[999_999] ^= 1;
+    fs::write(&photo, &changed).unwrap();
+    let mut sender = Running::sender(&photo, &addr, &["--resume"]);
+    assert_eq!(sender.event("accepted")["offset"], 0);
+    sender.exits(0);
+    receiver.event("done");
+    assert!(fs::read(there.path().join("photo.jpg")).unwrap() == changed);
+}
+
+#[test]
+fn without_resume_a_broken_transfer_leaves_nothing() {
+    let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let photo = file(here.path(), "photo.jpg", &content(1_000_000));
+    let (mut receiver, addr) = Running::receiver(there.path(), &["--accept", "any", "--once"]);
+    let sender = Running::sender(&photo, &gate(&addr, HALF), &[]);
+    receiver.event("progress");
+    sender.kill();
+    receiver.event("failed");
+    receiver.exits(1);
+    assert_eq!(names(there.path()), (vec![], vec![]));
+}
+
+#[test]
+fn an_interrupted_receiver_tells_the_sender_and_keeps_its_part() {
+    let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let photo = file(here.path(), "photo.jpg", &content(1_000_000));
+    for (resume, kept) in [(true, 1), (false, 0)] {
+        let args = if resume { &ANY[..] } else { &ANY[1..] };
+        let (mut receiver, addr) = Running::receiver(there.path(), args);
+        let mut sender = Running::sender(&photo, &gate(&addr, HALF), &["--resume"]);
+        receiver.event("progress");
+        receiver.interrupt();
+        receiver.event("failed");
+        receiver.exits(1);
+        sender.event("failed");
+        sender.exits(1);
+        let (files, partial) = names(there.path());
+        assert_eq!((files.len(), partial.len()), (0, kept), "{partial:?}");
+        for name in partial {
+            fs::remove_file(there.path().join(name)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn an_interrupted_sender_tells_the_receiver() {
+    let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let photo = file(here.path(), "photo.jpg", &content(50_000_000));
+    let (mut receiver, addr) = Running::receiver(there.path(), &["--accept", "any"]);
+    let mut sender = Running::sender(&photo, &addr, &["--block-size", "256", "--window", "1"]);
+    sender.event("progress");
+    sender.interrupt();
+    sender.event("failed");
+    sender.exits(1);
+    let failed = receiver.event("failed");
+    assert!(failed["reason"].is_string());
+    assert_eq!(names(there.path()), (vec![], vec![]));
+    assert!(receiver.is_running());
+}
+
+#[test]
+fn an_idle_receiver_ends_when_interrupted() {
+    let there = tempfile::tempdir().unwrap();
+    for (args, code) in [
+        (&["--accept", "any"][..], 0),
+        (&["--accept", "any", "--once"], 1),
+    ] {
+        let (receiver, _) = Running::receiver(there.path(), args);
+        receiver.interrupt();
+        receiver.exits(code);
+    }
+}
+
+#[test]
+fn an_offer_that_nobody_answers_can_be_interrupted() {
+    let here = tempfile::tempdir().unwrap();
+    let photo = file(here.path(), "photo.jpg", &content(1000));
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = silent.local_addr().unwrap().to_string();
+    let sender = Running::sender(&photo, &addr, &[]);
+    let (_stream, _) = silent.accept().unwrap();
+    sender.interrupt();
+    sender.exits(1);
+}
+
+/// The shell's bound on the size of a file stands for a disk that is full: writing fails midway.
+#[test]
+fn a_full_disk_ends_the_transfer_and_leaves_nothing() {
+    let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let photo = file(here.path(), "photo.jpg", &content(3_000_000));
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", "trap '' XFSZ; ulimit -f 1000; exec \"$@\"", "sh"])
+        .arg(env!("CARGO_BIN_EXE_bytestreams"))
+        .args(["receive", "--json", "--once", "--accept", "any"])
+        .args(["--listen", "127.0.0.1:0", "--dir"])
+        .arg(there.path())
+        .stdin(std::process::Stdio::null());
+    let mut receiver = Running::start(shell);
+    let addr = receiver.event("listening")["addr"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let mut sender = Running::sender(&photo, &addr, &[]);
+    let failed = receiver.event("failed");
+    assert!(
+        failed["reason"].as_str().unwrap().contains("no space"),
+        "{failed}"
+    );
+    receiver.exits(1);
+    sender.event("failed");
+    sender.exits(1);
+    assert_eq!(names(there.path()), (vec![], vec![]));
+}
+
+#[test]
+fn a_directory_that_went_away_is_a_clear_failure() {
+    let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let inbox = there.path().join("inbox");
+    fs::create_dir(&inbox).unwrap();
+    let photo = file(here.path(), "photo.jpg", &content(1000));
+    let (mut receiver, addr) = Running::receiver(&inbox, &["--accept", "any", "--once"]);
+    fs::remove_dir(&inbox).unwrap();
+    let sender = Running::sender(&photo, &addr, &[]);
+    assert!(
+        receiver.event("failed")["reason"]
+            .as_str()
+            .unwrap()
+            .contains("cannot create")
+    );
+    receiver.exits(1);
+    sender.exits(3);
+}
+
+#[test]
+fn who_reads_no_output_breaks_nothing() {
+    let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let photo = file(here.path(), "photo.jpg", &content(100_000));
+    let (receiver, addr) = Running::receiver(there.path(), &["--accept", "any", "--once"]);
+    let mut command = command(&["send", "--to", &addr]);
+    let mut sender = command
+        .arg(&photo)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(sender.stdout.take());
+    assert!(sender.wait().unwrap().success());
+    receiver.exits(0);
+}
