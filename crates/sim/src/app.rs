@@ -103,7 +103,6 @@ pub struct Node<A: App> {
     /// Its application.
     pub app: A,
     pub(crate) online: bool,
-    pub(crate) started: bool,
     pub(crate) ended: Vec<u64>,
     /// Until when the driver does not drain the outputs: its write buffer is full.
     pub(crate) stalled: Option<Instant>,
@@ -116,7 +115,6 @@ impl<A: App> Node<A> {
             machine,
             app,
             online: true,
-            started: false,
             ended: Vec::new(),
             stalled: None,
         }

@@ -15,7 +15,10 @@ use core::time::Duration;
 /// The delay aimed at, beyond the path's own, in microseconds.
 const TARGET: u64 = 50_000;
 /// Below this a queue is taken for empty.
-const EMPTY: u64 = TARGET / 8;
+const EMPTY: u64 = TARGET / 16;
+/// So much shorter than an empty path's round trip is a flight that leaves the path empty, or a
+/// sixteenth.
+const MARGIN: u64 = 15_000;
 /// How often the empty path is measured.
 const MEASURE_EVERY: Duration = Duration::from_secs(10);
 /// How often, while the window is as small as can be and the delay long all the same.
@@ -56,7 +59,16 @@ pub(super) struct Adaptive {
     base: Base,
     round: Round,
     measuring: Measuring,
+    /// While the path fills again after a pause: what may be in flight, so that it is not filled
+    /// at one stroke.
+    refill: Option<u64>,
+    /// The last round made the window larger, to see what happens.
+    grown: bool,
+    /// How often it did so, one after the other.
+    steps: u8,
     alone: u8,
+    /// Blocks acknowledged since the window began to open.
+    opened: u8,
     first: Option<Instant>,
     trials: Trials,
 }
@@ -71,7 +83,11 @@ impl Adaptive {
             base: Base::UNKNOWN,
             round: Round::new(Instant::ZERO),
             measuring: Measuring::Not(Instant::ZERO),
+            refill: None,
+            grown: false,
+            steps: 0,
             alone: 0,
+            opened: 0,
             first: None,
             trials: Trials::new(),
         }
@@ -100,7 +116,10 @@ impl Adaptive {
         if self.phase == Phase::Alone || self.trials.is_single() {
             return in_flight == 0;
         }
-        in_flight + wire <= self.octets().max(2 * wire)
+        let most = self
+            .refill
+            .map_or(self.octets(), |most| most.min(self.octets()));
+        in_flight + wire <= most.max(2 * wire)
     }
 
     pub(super) fn sent(&mut self, wire: u64, in_flight: u64, now: Instant) {
@@ -124,6 +143,9 @@ impl Adaptive {
         if due {
             self.measuring = Measuring::Marked(now);
         }
+        if due || in_flight == 0 {
+            self.refill = Some((in_flight + wire).max(volume(self.rate, TARGET)));
+        }
     }
 
     pub(super) fn acked(&mut self, wire: u64, in_flight: u64, sent_at: Instant, now: Instant) {
@@ -132,6 +154,11 @@ impl Adaptive {
         let excess = self.base.sample(rtt, wire, self.rate);
         self.round.take(wire, excess, full);
         self.trials.acked(wire);
+        self.round.thin |= self.refill.is_some() || !matches!(self.measuring, Measuring::Not(_));
+        self.refill = self
+            .refill
+            .map(|most| most + wire)
+            .filter(|most| *most < self.octets());
         if matches!(self.measuring, Measuring::Marked(at) if at <= sent_at) {
             self.base.measured(rtt, wire);
             self.measuring = Measuring::Not(now + MEASURE_EVERY);
@@ -146,11 +173,13 @@ impl Adaptive {
                 }
             }
             Phase::Opening => {
-                if full {
-                    self.window = (self.window + wire).min(Window::MAX);
-                }
+                // What the first block says of the path is known; the second tells how long a
+                // block takes.
+                self.opened = self.opened.saturating_add(1);
                 if excess > TARGET {
                     self.phase = Phase::Following;
+                } else if full && self.opened > 1 {
+                    self.window = (self.window + wire).min(Window::MAX);
                 }
             }
             Phase::Following => {}
@@ -162,6 +191,7 @@ impl Adaptive {
 
     const fn open(&mut self, window: u64) {
         self.phase = Phase::Opening;
+        self.opened = 0;
         self.window = window;
     }
 
@@ -176,7 +206,7 @@ impl Adaptive {
                 (3 * self.rate + rate) / 4
             };
         }
-        if self.phase == Phase::Following && !self.trials.is_single() {
+        if self.phase == Phase::Following && !self.trials.is_single() && !round.thin {
             self.follow(&round, rate);
             self.measure(&round, now);
         }
@@ -197,15 +227,23 @@ impl Adaptive {
             .div_ceil(self.wire.max(1))
             .saturating_mul(self.wire);
         let wanted = volume(rate, own.saturating_add(TARGET)).max(busy);
-        let excess = round.mean_excess();
-        let next = if excess > TARGET / 2 {
+        let grown = core::mem::take(&mut self.grown);
+        let mean = round.mean_excess();
+        let next = if round.least_excess >= EMPTY {
+            // Something always waited, so the path is full and its rate is known.
+            self.steps = 0;
             wanted.clamp(self.window / 2, self.window + self.window / 4)
-        } else if !round.full {
-            self.window
-        } else if round.least_excess < EMPTY {
-            self.window.max(wanted) + self.window / 4
+        } else if mean > 2 * TARGET {
+            // Blocks come in clumps that wait for each other.
+            wanted.clamp(self.window - self.window / 8, self.window)
+        } else if round.full && mean <= TARGET && !grown {
+            // Carefully at first. What it does is seen in the round after the next.
+            self.grown = true;
+            let step = (self.window >> 4) << self.steps;
+            self.steps = (self.steps + 1).min(2);
+            self.window + step.max(self.wire)
         } else {
-            self.window.max(wanted.min(self.window + self.window / 4))
+            self.window
         };
         self.window = next.clamp(2 * self.wire, Window::MAX);
     }
@@ -219,10 +257,11 @@ impl Adaptive {
             && round.mean_excess() > TARGET + self.base.rtt(self.wire, self.rate);
         let early = MEASURE_EVERY.saturating_sub(MEASURE_SOON);
         if now >= due || stuck && now + early >= due {
-            // The path holds less than this on its own, so nothing waits any more.
-            let own = volume(self.rate, self.base.rtt(self.wire, self.rate));
-            let rest = (own - own / 8).saturating_sub(self.wire);
-            self.measuring = Measuring::Thinning(if rest < 3 * self.wire { 0 } else { rest });
+            // The path holds a little more than this on its own, so nothing waits any more. Much
+            // less would leave a hole, and what fills it up again would wait.
+            let own = self.base.rtt(self.wire, self.rate);
+            let rest = volume(self.rate, own.saturating_sub(MARGIN.max(own / 16)));
+            self.measuring = Measuring::Thinning(rest.saturating_sub(self.wire));
         }
     }
 }

@@ -84,6 +84,8 @@ pub(super) struct Round {
     pub(super) least_excess: u64,
     /// The window, and not the application, was what held blocks back.
     pub(super) full: bool,
+    /// Less was in flight than the window lets, to measure the path or because of a pause.
+    pub(super) thin: bool,
 }
 
 impl Round {
@@ -95,6 +97,7 @@ impl Round {
             samples: 0,
             least_excess: u64::MAX,
             full: false,
+            thin: false,
         }
     }
 
