@@ -180,6 +180,12 @@ impl Incoming {
         Some(owed.id)
     }
 
+    /// Gives back the memory that is not in use.
+    pub(crate) fn rest(&mut self) {
+        self.unread.shrink_to_fit();
+        self.owed.shrink_to_fit();
+    }
+
     /// Says when the next answer is due, stored or not.
     pub(crate) fn next(&self) -> Option<Instant> {
         let next = self.owed.get(self.released)?;

@@ -467,6 +467,12 @@ impl Outgoing {
             .min()
     }
 
+    /// Gives back the memory that is not in use.
+    pub(crate) fn rest(&mut self) {
+        self.blocks.shrink_to_fit();
+        self.pings.shrink_to_fit();
+    }
+
     /// Says whether everything written was acknowledged.
     pub(crate) fn is_empty(&self) -> bool {
         self.blocks.is_empty()

@@ -108,6 +108,11 @@ impl Outputs {
         Some(out)
     }
 
+    /// Gives back the memory that is not in use.
+    pub(crate) fn rest(&mut self) {
+        self.queue.shrink_to_fit();
+    }
+
     /// Drops what would send octets of ours.
     pub(crate) fn stop_sending(&mut self) {
         self.queue

@@ -12,6 +12,7 @@ use crate::incoming::Incoming;
 use crate::outgoing::Outgoing;
 use crate::output::{Out, Outputs};
 use crate::{Blocked, Config, Event};
+use alloc::boxed::Box;
 use bytes::Bytes;
 use bytestreams_machine::{Ids, Instant};
 use bytestreams_stanza::{Iq, Jid, Open, Payload, Sid};
@@ -58,7 +59,7 @@ impl Session {
     pub fn open(peer: Jid, sid: Sid, config: Config, mut ids: Ids, now: Instant) -> Self {
         let request = ids.next_id();
         let phase = Phase::Opening {
-            request: request.clone(),
+            request: Box::new(request.clone()),
             due: now + Self::OPEN_WITHIN,
             aborted: false,
         };
@@ -82,7 +83,7 @@ impl Session {
         config.block_size = open.block_size;
         config.carrier = open.carrier;
         let phase = Phase::Open {
-            accepted: Some(request.id.clone()),
+            accepted: Some(Box::new(request.id.clone())),
             quiet: Some(now + config.grace),
         };
         let mut session = Self::new(peer, open.sid.clone(), config, ids, phase, now);

@@ -6,13 +6,13 @@
     reason = "tests run where std is, and panic at what they do not expect"
 )]
 
-mod common;
+mod hand;
 
 use bytes::Bytes;
 use bytestreams_ibb::{Blocked, Event, Fault, Reason, Strays};
 use bytestreams_machine::{Input, Machine, Output};
 use bytestreams_stanza::{Condition, ErrorType};
-use common::*;
+use hand::*;
 
 #[test]
 fn a_close_leaves_once_everything_is_acknowledged() {

@@ -6,13 +6,13 @@
     reason = "tests run where std is, and panic at what they do not expect"
 )]
 
-mod common;
+mod hand;
 
 use bytes::Bytes;
 use bytestreams_ibb::{Blocked, Config, Event, Fault, Reason, Step};
 use bytestreams_machine::Machine;
 use bytestreams_stanza::{Condition, ErrorType, Invalid, Iq, Payload, Stanza, ns};
-use common::*;
+use hand::*;
 
 #[test]
 fn a_block_is_the_largest_multiple_of_3_and_only_the_last_is_padded() {

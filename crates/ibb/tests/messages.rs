@@ -6,12 +6,12 @@
     reason = "tests run where std is, and panic at what they do not expect"
 )]
 
-mod common;
+mod hand;
 
 use bytestreams_ibb::{Blocked, Config, Event, Reason};
 use bytestreams_machine::Machine;
 use bytestreams_stanza::{Carrier, Condition, ErrorType, Id, Message, Stanza, StanzaError};
-use common::*;
+use hand::*;
 
 fn by_message(blocks: u16) -> Config {
     config(|c| {

@@ -6,13 +6,13 @@
     reason = "tests run where std is, and panic at what they do not expect"
 )]
 
-mod common;
+mod hand;
 
 use bytes::Bytes;
 use bytestreams_ibb::{Blocked, Event, Fault, Reason, Step, refusal};
 use bytestreams_machine::Machine;
 use bytestreams_stanza::{Carrier, Condition, ErrorType, Open, Payload, Sid, StanzaError};
-use common::*;
+use hand::*;
 use std::time::Duration;
 
 #[test]

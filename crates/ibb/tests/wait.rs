@@ -6,13 +6,13 @@
     reason = "tests run where std is, and panic at what they do not expect"
 )]
 
-mod common;
+mod hand;
 
 use bytes::Bytes;
 use bytestreams_ibb::{Blocked, Event, Reason};
 use bytestreams_machine::Machine;
 use bytestreams_stanza::{Condition, ErrorType, Id, Stanza};
-use common::*;
+use hand::*;
 
 fn wait(id: &Id) -> Stanza {
     error(id, ErrorType::Wait, Condition::ResourceConstraint)

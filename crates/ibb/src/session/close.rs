@@ -2,6 +2,7 @@
 
 use super::{OurClose, PeerClose, Phase, Session};
 use crate::{Event, Reason, Step, refusal};
+use alloc::boxed::Box;
 use bytestreams_machine::Instant;
 use bytestreams_stanza::{Close, Id, Iq, IqBody, Payload};
 use core::mem;
@@ -12,18 +13,18 @@ impl Session {
         let idle = self.outgoing.is_empty();
         match mem::replace(&mut self.phase, Phase::Over) {
             phase @ Phase::Open { .. } if self.finished && idle && phase.may_speak(now) => {
-                let request = self.send_close();
+                let request = Box::new(self.send_close());
                 self.phase = Phase::Closing(OurClose {
                     request,
                     due: now + Self::CLOSE_WITHIN,
                 });
             }
             Phase::PeerClosing(theirs) if self.confirmed && idle => {
-                self.answer_close(theirs.request);
+                self.answer_close(*theirs.request);
                 self.end(Event::Closed);
             }
             Phase::Crossing(_, theirs) if self.confirmed => {
-                self.answer_close(theirs.request);
+                self.answer_close(*theirs.request);
                 self.end(Event::Closed);
             }
             phase @ (Phase::Opening { .. }
@@ -80,7 +81,7 @@ impl Session {
             }
             Phase::PeerClosing(theirs) | Phase::Crossing(_, theirs) => {
                 self.outputs.stop_sending();
-                self.answer_close(theirs.request);
+                self.answer_close(*theirs.request);
             }
             Phase::Closing(_) => {}
             Phase::Over => return,
@@ -104,12 +105,12 @@ impl Session {
     /// Takes the peer's `<close/>`.
     pub(super) fn peer_closes(&mut self, request: Id, now: Instant) {
         let theirs = PeerClose {
-            request,
+            request: Box::new(request),
             due: now + Self::CONFIRM_WITHIN,
         };
         match mem::replace(&mut self.phase, Phase::Over) {
             Phase::Opening { aborted, .. } => {
-                self.answer_close(theirs.request);
+                self.answer_close(*theirs.request);
                 let reason = if aborted {
                     Reason::Aborted
                 } else {
@@ -135,7 +136,7 @@ impl Session {
                 if !repeated {
                     self.outputs.reply(Iq::answer(
                         Some(self.peer.clone()),
-                        theirs.request,
+                        *theirs.request,
                         IqBody::Result(None),
                     ));
                 }
@@ -191,7 +192,7 @@ impl Session {
                 let whole = self.outgoing.is_empty();
                 let early = self.closed_early();
                 self.outputs.stop_sending();
-                self.answer_close(theirs.request);
+                self.answer_close(*theirs.request);
                 self.end(if whole {
                     Event::Closed
                 } else {
@@ -200,7 +201,7 @@ impl Session {
             }
             Phase::Crossing(ours, theirs) => {
                 if theirs.due <= now {
-                    self.answer_close(theirs.request);
+                    self.answer_close(*theirs.request);
                     self.end(Event::Closed);
                 } else {
                     drop(ours);
@@ -237,7 +238,7 @@ impl Session {
                     self.config.block_size = block_size;
                     let request = self.ids.next_id();
                     self.phase = Phase::Opening {
-                        request: request.clone(),
+                        request: Box::new(request.clone()),
                         due: now + Self::OPEN_WITHIN,
                         aborted: false,
                     };

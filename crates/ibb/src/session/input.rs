@@ -111,8 +111,8 @@ impl Session {
     /// Takes the answer to a request of ours, if it is one.
     fn answer(&mut self, id: &Id, error: Option<&StanzaError>, now: Instant) -> bool {
         match &self.phase {
-            Phase::Opening { request, .. } if request == id => self.open_answered(error, now),
-            Phase::Closing(ours) | Phase::Crossing(ours, _) if ours.request == *id => {
+            Phase::Opening { request, .. } if **request == *id => self.open_answered(error, now),
+            Phase::Closing(ours) | Phase::Crossing(ours, _) if *ours.request == *id => {
                 self.close_answered();
             }
             Phase::Opening { .. }
@@ -268,7 +268,7 @@ impl Session {
     /// other is refused.
     fn opened_twice(&mut self, id: Id) {
         let again =
-            matches!(&self.phase, Phase::Open { accepted: Some(first), .. } if *first == id);
+            matches!(&self.phase, Phase::Open { accepted: Some(first), .. } if **first == id);
         let body = if again {
             IqBody::Result(None)
         } else {

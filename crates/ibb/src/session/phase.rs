@@ -1,21 +1,23 @@
 //! Where a stream stands.
 
+use alloc::boxed::Box;
 use bytestreams_machine::Instant;
 use bytestreams_stanza::Id;
 
-/// Where a stream stands, with what only matters there.
+/// Where a stream stands, with what only matters there. Ids are boxed to keep an idle session
+/// small.
 #[derive(Debug)]
 pub(super) enum Phase {
     /// Our `<open/>` waits for its answer.
     Opening {
-        request: Id,
+        request: Box<Id>,
         due: Instant,
         aborted: bool,
     },
     /// Both directions are open.
     Open {
         /// The `<open/>` that we answered, if we are the responder.
-        accepted: Option<Id>,
+        accepted: Option<Box<Id>>,
         /// Until then a responder says nothing, unless the initiator shows life.
         quiet: Option<Instant>,
     },
@@ -32,14 +34,14 @@ pub(super) enum Phase {
 /// A `<close/>` that we sent.
 #[derive(Debug)]
 pub(super) struct OurClose {
-    pub(super) request: Id,
+    pub(super) request: Box<Id>,
     pub(super) due: Instant,
 }
 
 /// A `<close/>` that the peer sent.
 #[derive(Debug)]
 pub(super) struct PeerClose {
-    pub(super) request: Id,
+    pub(super) request: Box<Id>,
     pub(super) due: Instant,
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Phase, Session};
 use crate::{Reason, Step};
+use alloc::boxed::Box;
 use bytestreams_machine::Instant;
 use bytestreams_stanza::{Condition, Id, Iq, Payload, StanzaError};
 use core::time::Duration;
@@ -12,7 +13,7 @@ use core::time::Duration;
 pub(super) struct Silence {
     heard: Instant,
     /// The ping that waits for its answer, and when it was sent.
-    ping: Option<(Id, Instant)>,
+    ping: Option<Box<(Id, Instant)>>,
     /// It answered a ping with a result before.
     answers_pings: bool,
     /// Answers in a row that a server may have given in the place of somebody who is gone.
@@ -46,7 +47,7 @@ impl Silence {
     fn due(&self) -> Instant {
         match &self.ping {
             None => self.heard + Self::PING_AFTER,
-            Some((_, asked)) => *asked + Self::ANSWER_WITHIN,
+            Some(ping) => ping.1 + Self::ANSWER_WITHIN,
         }
     }
 
@@ -95,10 +96,18 @@ impl Session {
         if self.silence.ping.is_some() {
             return self.fail_silent();
         }
+        self.rest();
         let id = self.ids.next_id();
-        self.silence.ping = Some((id.clone(), now));
+        self.silence.ping = Some(Box::new((id.clone(), now)));
         self.outputs
             .stanza(Iq::get(Some(self.peer.clone()), id, Payload::Ping));
+    }
+
+    /// Gives back the memory that a burst took.
+    fn rest(&mut self) {
+        self.incoming.rest();
+        self.outgoing.rest();
+        self.outputs.rest();
     }
 
     /// Takes the answer to such a ping, if it is one.
@@ -108,12 +117,7 @@ impl Session {
         error: Option<&StanzaError>,
         now: Instant,
     ) -> bool {
-        if self
-            .silence
-            .ping
-            .as_ref()
-            .is_none_or(|(ping, _)| ping != id)
-        {
+        if self.silence.ping.as_ref().is_none_or(|ping| ping.0 != *id) {
             return false;
         }
         if self.silence.is_gone(error, now) {
