@@ -3,13 +3,18 @@
 // A counting allocator is an allocator.
 #![allow(unsafe_code)]
 
+extern crate alloc;
+
+use alloc::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 use bytestreams_stanza::door::{Context, Door, QuickXml};
 use bytestreams_stanza::{
-    Data, Decoder, Id, Iq, IqBody, Jid, Limits, Message, OutBuf, Payload, Sid, Stanza, XmlWriter,
+    Data, Decoder, Frame, Framer, Id, Iq, IqBody, Jid, Limits, Message, OutBuf, Payload, Sid,
+    Stanza, XmlWriter,
 };
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+use core::alloc::{GlobalAlloc, Layout};
+use core::cell::Cell;
+use std::alloc::System;
 
 struct Counting;
 
@@ -71,7 +76,7 @@ fn ids() -> (Jid, Sid) {
 fn the_counter_counts() {
     assert_eq!(
         steady(10, |n| {
-            std::hint::black_box(vec![n; 10]);
+            core::hint::black_box(vec![n; 10]);
         }),
         5
     );
@@ -177,6 +182,33 @@ fn decoding_blocks_allocates_nothing_beside_the_parser() {
 }
 
 #[test]
+fn receiving_blocks_allocates_nothing() {
+    let header = b"<stream:stream xmlns='jabber:client' \
+        xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>";
+    for (size, cut) in [
+        (4096, 8192),
+        (4096, 1460),
+        (65_535, 8192),
+        (65_535, 200_000),
+    ] {
+        let text = stanza(size);
+        let mut framer = Framer::new(QuickXml::default(), Limits::DEFAULT);
+        let mut take = |octets: &[u8]| {
+            let mut stanzas = 0;
+            for mut piece in octets.chunks(cut) {
+                while let Some(frame) = framer.next(&mut piece) {
+                    stanzas += usize::from(matches!(frame, Ok(Frame::Stanza(_))));
+                }
+            }
+            stanzas
+        };
+        take(header);
+        let allocations = steady(100, |_| assert_eq!(take(&text), 1));
+        assert_eq!(allocations, 0, "blocks of {size} in pieces of {cut}");
+    }
+}
+
+#[test]
 fn blocks_held_for_a_while_allocate_nothing() {
     let context = Context::default();
     let text = stanza(4096);
@@ -186,7 +218,7 @@ fn blocks_held_for_a_while_allocate_nothing() {
         door.read(&text, &context, &mut Nowhere).expect("XML");
     });
     // As a receiver holds what is not stored yet.
-    let mut held = std::collections::VecDeque::with_capacity(101);
+    let mut held = VecDeque::with_capacity(101);
     let both = steady(800, |_| {
         held.push_back(read(&text, &mut decoder, &mut door, &context));
         if held.len() > 100 {
@@ -216,7 +248,7 @@ fn a_loopback_without_xml_allocates_nothing() {
 struct Nowhere;
 
 impl bytestreams_stanza::TokenSink for Nowhere {
-    type Error = std::convert::Infallible;
+    type Error = core::convert::Infallible;
 
     fn token(&mut self, _: bytestreams_stanza::Token<'_>) -> Result<(), Self::Error> {
         Ok(())

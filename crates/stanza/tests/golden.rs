@@ -5,6 +5,8 @@
 //! and then read by a person.
 #![cfg(all(feature = "quick-xml", feature = "minidom", feature = "rxml"))]
 
+extern crate alloc;
+
 mod common;
 
 use bytestreams_stanza::door::{Context, Door, ElementSink, QuickXml, Rxml, read_element};

@@ -1,6 +1,8 @@
 //! Every text of `tests/hostile`: refused by every door, and by the first for the right reason.
 #![cfg(all(feature = "quick-xml", feature = "minidom", feature = "rxml"))]
 
+extern crate alloc;
+
 mod common;
 
 use bytestreams_stanza::door::{Context, Door, DoorError, QuickXml, Rxml, XmlFault};
@@ -103,10 +105,11 @@ fn payload(text: &str, limits: Limits) -> Payload {
 }
 
 fn invalid(text: &str, limits: Limits) -> Invalid {
-    match payload(text, limits) {
-        Payload::Invalid(invalid) => *invalid,
-        other => panic!("{text:.200}: {other:?}"),
-    }
+    let payload = payload(text, limits);
+    let Payload::Invalid(invalid) = payload else {
+        panic!("{text:.200}: {payload:?}");
+    };
+    *invalid
 }
 
 fn data(text: &str) -> String {
@@ -159,10 +162,11 @@ fn good_base64_is_taken_wherever_it_is_cut() {
         ("aXQgd29ya3Mh\n", b"it works!"),
         ("  \n ", b""),
     ] {
-        match payload(&data(text), Limits::DEFAULT) {
-            Payload::Data(data) => assert_eq!(data.octets, octets, "{text}"),
-            other => panic!("{other:?}"),
-        }
+        let payload = payload(&data(text), Limits::DEFAULT);
+        let Payload::Data(data) = payload else {
+            panic!("{text}: {payload:?}");
+        };
+        assert_eq!(data.octets, octets, "{text}");
     }
 }
 

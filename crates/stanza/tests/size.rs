@@ -1,7 +1,7 @@
 //! How large the types are that travel: a queue holds many of them.
 
 use bytestreams_stanza::{Data, Id, Iq, Jid, Payload, Sid, Stanza};
-use std::mem::size_of;
+use core::mem::size_of;
 
 #[test]
 fn what_travels_stays_small() {

@@ -1,12 +1,9 @@
 //! From tokens to stanzas, within bounds.
 
-use super::bytestreams::BytestreamsDraft;
-use super::disco::{BindDraft, InfoDraft, ItemsDraft, PingDraft};
+use super::draft::{AnyDraft, name_of};
 use super::error::ErrorDraft;
-use super::ibb::IbbDraft;
 use super::presence::PresenceDraft;
-use super::si::SiDraft;
-use super::{Collect, Draft, Node, Tools, child, payload};
+use super::{Collect, Node, Tools, child, payload};
 use crate::base64::{Base64, Base64Error, is_space};
 use crate::intern::Interner;
 use crate::slab::Slab;
@@ -579,138 +576,10 @@ impl Tools {
     }
 }
 
-/// One of the drafts.
-#[derive(Debug)]
-enum AnyDraft {
-    None,
-    Ibb(IbbDraft),
-    Bytestreams(Box<BytestreamsDraft>),
-    Si(Box<SiDraft>),
-    Info(Box<InfoDraft>),
-    Items(Box<ItemsDraft>),
-    Bind(BindDraft),
-    Ping(PingDraft),
-    /// It broke its grammar.
-    Broken(Fault, Option<Sid>),
-}
-
-macro_rules! each {
-    ($self:expr, $draft:ident => $do:expr, $otherwise:expr) => {
-        match $self {
-            Self::None => $otherwise,
-            Self::Broken(..) => $otherwise,
-            Self::Ibb($draft) => $do,
-            Self::Bytestreams($draft) => $do,
-            Self::Si($draft) => $do,
-            Self::Info($draft) => $do,
-            Self::Items($draft) => $do,
-            Self::Bind($draft) => $do,
-            Self::Ping($draft) => $do,
-        }
-    };
-}
-
-impl AnyDraft {
-    fn new(node: Node) -> Self {
-        match node {
-            Node::Open | Node::Data | Node::Close => Self::Ibb(IbbDraft::new(node)),
-            Node::Bytestreams => Self::Bytestreams(Box::default()),
-            Node::Si => Self::Si(Box::default()),
-            Node::DiscoInfo => Self::Info(Box::default()),
-            Node::DiscoItems => Self::Items(Box::default()),
-            Node::Bind => Self::Bind(BindDraft::default()),
-            Node::Ping => Self::Ping(PingDraft),
-            _ => Self::None,
-        }
-    }
-
-    fn open(&mut self, node: Node, tools: &mut Tools) -> Result<(), Fault> {
-        each!(self, draft => draft.open(node, tools), Ok(()))
-    }
-
-    fn attr(
-        &mut self,
-        node: Node,
-        name: &str,
-        value: &str,
-        tools: &mut Tools,
-    ) -> Result<(), Fault> {
-        if let Self::Broken(_, sid @ None) = self {
-            // The fault may stand before the sid that it belongs to.
-            let names_stream = match node {
-                Node::Si => name == "id",
-                Node::Open | Node::Data | Node::Close | Node::Bytestreams => name == "sid",
-                _ => false,
-            };
-            if names_stream {
-                *sid = tools.names.sid(value.as_bytes());
-            }
-        }
-        each!(self, draft => draft.attr(node, name, value, tools), Ok(()))
-    }
-
-    fn close(&mut self, node: Node, text: &str, tools: &mut Tools) -> Result<(), Fault> {
-        each!(self, draft => draft.close(node, text, tools), Ok(()))
-    }
-
-    fn octets(&mut self, octets: Bytes) {
-        if let Self::Ibb(draft) = self {
-            draft.octets(octets);
-        }
-    }
-
-    fn sid(&self) -> Option<Sid> {
-        if let Self::Broken(_, sid) = self {
-            return sid.clone();
-        }
-        each!(self, draft => draft.sid(), None)
-    }
-
-    fn finish(self, node: Node) -> Option<Payload> {
-        let sid = self.sid();
-        let finished = match self {
-            Self::None => return None,
-            Self::Broken(fault, _) => Err(fault),
-            Self::Ibb(draft) => draft.finish(),
-            Self::Bytestreams(draft) => draft.finish(),
-            Self::Si(draft) => draft.finish(),
-            Self::Info(draft) => draft.finish(),
-            Self::Items(draft) => draft.finish(),
-            Self::Bind(draft) => draft.finish(),
-            Self::Ping(draft) => draft.finish(),
-        };
-        Some(finished.unwrap_or_else(|fault| {
-            let (ns, name) = name_of(node);
-            Payload::Invalid(Box::new(Invalid {
-                ns: Arc::from(ns),
-                name: Arc::from(name),
-                sid,
-                fault,
-            }))
-        }))
-    }
-}
-
 fn childless() -> Payload {
     Payload::Unknown {
         ns: Arc::default(),
         name: Arc::default(),
-    }
-}
-
-/// The inverse of [`payload`].
-fn name_of(node: Node) -> (&'static str, &'static str) {
-    match node {
-        Node::Open => (ns::IBB, "open"),
-        Node::Data => (ns::IBB, "data"),
-        Node::Close => (ns::IBB, "close"),
-        Node::Bytestreams => (ns::BYTESTREAMS, "query"),
-        Node::Si => (ns::SI, "si"),
-        Node::DiscoInfo => (ns::DISCO_INFO, "query"),
-        Node::DiscoItems => (ns::DISCO_ITEMS, "query"),
-        Node::Ping => (ns::PING, "ping"),
-        Node::Bind => (ns::BIND, "bind"),
-        _ => ("", ""),
     }
 }
 

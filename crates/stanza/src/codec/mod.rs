@@ -9,6 +9,7 @@
 mod bytestreams;
 mod decoder;
 mod disco;
+mod draft;
 mod error;
 mod ibb;
 mod presence;

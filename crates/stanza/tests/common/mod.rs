@@ -1,10 +1,10 @@
 //! What the tests of the doors share.
 #![allow(dead_code, reason = "each test takes what it needs")]
 
+use alloc::collections::BTreeMap;
 use bytestreams_stanza::door::{Context, Door, DoorError, XmlFault, read_element};
 use bytestreams_stanza::{Decoder, Stanza, TokenSink};
 use minidom::Element;
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
