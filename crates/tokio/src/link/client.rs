@@ -25,6 +25,9 @@ use tokio_xmpp::parsers::stream_features::StreamFeatures;
 use tokio_xmpp::xmlstream::{StreamHeader, Timeouts, XmppStream, initiate_stream};
 use tokio_xmpp::{Error, client_login};
 
+/// Where servers listen (RFC 6120, 14.7).
+const PORT: u16 = 5222;
+
 /// A client's link.
 pub type Client = XmlLink<Socket>;
 
@@ -36,7 +39,7 @@ pub struct Account {
     pub jid: Jid,
     /// The password.
     pub password: String,
-    /// `HOST:PORT` to connect to, instead of what DNS says of the domain (RFC 6120, 3.2).
+    /// `HOST:PORT`, or `HOST` for port 5222, to connect to, instead of what DNS says of the domain (RFC 6120, 3.2).
     pub server: Option<String>,
     /// Whether the connection is encrypted.
     pub security: Security,
@@ -132,7 +135,13 @@ async fn dial(account: &Account) -> Result<TcpStream, ConnectFailure> {
         source,
     };
     let (host, result) = match &account.server {
-        Some(server) => (server.as_str(), TcpStream::connect(server).await),
+        Some(server) => {
+            let connected = match with_port(server) {
+                Some(server) => TcpStream::connect(server).await,
+                None => TcpStream::connect((server.as_str(), PORT)).await,
+            };
+            (server.as_str(), connected)
+        }
         None => {
             let domain = account.jid.domain();
             let found = DnsConfig::srv_default_client(domain).resolve().await;
@@ -142,6 +151,13 @@ async fn dial(account: &Account) -> Result<TcpStream, ConnectFailure> {
     let stream = result.map_err(|e| failed(host, e))?;
     prepare(&stream).map_err(|e| failed(host, e))?;
     Ok(stream)
+}
+
+/// The server if it names a port.
+fn with_port(server: &str) -> Option<&str> {
+    let (host, port) = server.rsplit_once(':')?;
+    let bare = host.contains(':') && !host.ends_with(']');
+    (!bare && port.parse::<u16>().is_ok()).then_some(server)
 }
 
 type Opened<S> = (StreamFeatures, XmppStream<S>);
@@ -178,11 +194,15 @@ async fn authenticate<S: AsyncBufRead + AsyncWrite + Unpin>(
     credentials: Credentials,
     domain: &str,
 ) -> Result<S, ConnectFailure> {
+    if features.sasl_mechanisms.is_empty() && features.can_starttls() {
+        let what = "it takes no passwords in clear; use TLS";
+        return Err(ConnectFailure::Auth(what.into()));
+    }
     let fresh = client_login(stream, features.sasl_mechanisms, credentials)
         .await
         .map_err(|error| match error {
             Error::Auth(AuthError::Fail(condition)) => {
-                ConnectFailure::Auth(format!("{condition:?}"))
+                ConnectFailure::Auth(kebab(&format!("{condition:?}")))
             }
             Error::Auth(AuthError::NoMechanism) => {
                 ConnectFailure::Auth("no way to log in that both sides know".into())
@@ -199,6 +219,18 @@ async fn authenticate<S: AsyncBufRead + AsyncWrite + Unpin>(
         .await
         .map_err(|e| broken(e.into()))?;
     Ok(stream.into_inner())
+}
+
+/// `NotAuthorized` as the specification writes it.
+fn kebab(name: &str) -> String {
+    let mut text = String::with_capacity(name.len() + 4);
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && !text.is_empty() {
+            text.push('-');
+        }
+        text.push(c.to_ascii_lowercase());
+    }
+    text
 }
 
 fn header(domain: &str) -> StreamHeader<'_> {
@@ -333,5 +365,26 @@ impl AsyncWrite for Socket {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_may_go_without_a_port() {
+        for server in ["xmpp.example:5222", "127.0.0.1:1", "[::1]:5222"] {
+            assert_eq!(with_port(server), Some(server));
+        }
+        for server in ["xmpp.example", "127.0.0.1", "::1", "2001:db8::5222"] {
+            assert_eq!(with_port(server), None, "{server}");
+        }
+    }
+
+    #[test]
+    fn conditions_are_written_as_specified() {
+        assert_eq!(kebab("NotAuthorized"), "not-authorized");
+        assert_eq!(kebab("AccountDisabled"), "account-disabled");
     }
 }
