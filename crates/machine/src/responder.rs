@@ -8,7 +8,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use base64::Engine;
 use bytestreams_stanza::{
-    Caps, Condition, DiscoInfo, Fault, Identity, Iq, IqBody, Payload, Stanza, ns,
+    Caps, Condition, DiscoInfo, ErrorType, Fault, Identity, Iq, IqBody, Payload, Stanza,
+    StanzaError, ns,
 };
 use core::convert::Infallible;
 use sha1::{Digest, Sha1};
@@ -83,8 +84,12 @@ impl Responder {
             },
             Payload::Ping if is_get => iq.result(None),
             Payload::Invalid(invalid) => iq.error(match invalid.fault {
-                Fault::Limit(_) => Condition::PolicyViolation,
-                _ => Condition::BadRequest,
+                // A block larger than any can be: the peer may offer smaller ones (XEP-0047, 2.1).
+                Fault::Limit("block-size") => {
+                    StanzaError::new(ErrorType::Modify, Condition::ResourceConstraint)
+                }
+                Fault::Limit(_) => Condition::PolicyViolation.into(),
+                _ => Condition::BadRequest.into(),
             }),
             _ => iq.error(Condition::ServiceUnavailable),
         }
@@ -241,6 +246,10 @@ mod tests {
         };
         let over = IqBody::Set(Payload::Invalid(Box::new(invalid.clone())));
         assert_eq!(ask(&mut r, over), error(Condition::PolicyViolation));
+        invalid.fault = Fault::Limit("block-size");
+        let large = IqBody::Set(Payload::Invalid(Box::new(invalid.clone())));
+        let smaller = StanzaError::new(ErrorType::Modify, Condition::ResourceConstraint);
+        assert_eq!(ask(&mut r, large), Some(IqBody::Error(Box::new(smaller))));
         invalid.fault = Fault::Base64;
         let bad = IqBody::Set(Payload::Invalid(Box::new(invalid)));
         assert_eq!(ask(&mut r, bad), error(Condition::BadRequest));
