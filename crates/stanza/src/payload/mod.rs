@@ -83,6 +83,7 @@ pub enum Fault {
     MissingElement(&'static str),
     /// The text is not base64 (XEP-0047, 2.2).
     Base64,
-    /// The named limit is exceeded; the stanza was skipped.
+    /// The named limit is exceeded: a field of [`Limits`](crate::Limits), whereupon the content was
+    /// let go, or `block-size`, which is beyond what any stream can have (XEP-0047, 2.1).
     Limit(&'static str),
 }
