@@ -28,6 +28,10 @@ pub struct Config {
     /// peers know their stream only after they have looked at our result, and refuse a block that
     /// follows it closely. 1 s unless told; zero towards a peer that is known to be our own kind.
     pub grace: Duration,
+    /// How long the stream may rest without a block or an acknowledgement from the peer, which may
+    /// answer pings and yet have forgotten the stream. No limit unless told: a shell session rests;
+    /// a file that is being sent does not.
+    pub idle_limit: Option<Duration>,
 }
 
 impl Config {
@@ -45,6 +49,7 @@ impl Default for Config {
             window: WindowPolicy::ONE,
             receive_buffer: 1024 * 1024,
             grace: Duration::from_secs(1),
+            idle_limit: None,
         }
     }
 }

@@ -13,6 +13,7 @@ use bytestreams_ibb::{Blocked, Event, Fault, Reason, Strays};
 use bytestreams_machine::{Input, Machine, Output};
 use bytestreams_stanza::{Condition, ErrorType};
 use hand::*;
+use std::time::Duration;
 
 #[test]
 fn a_close_leaves_once_everything_is_acknowledged() {
@@ -421,4 +422,22 @@ fn a_whole_stream_of_every_small_length_crosses() {
         assert!(b.session.is_closed());
         assert_eq!(Bytes::from(b.received), octets(len));
     }
+}
+
+#[test]
+fn a_stream_that_rests_too_long_is_given_up_though_the_peer_answers_pings() {
+    let mut end = responder(config(|c| c.idle_limit = Some(Duration::from_secs(100))));
+    end.gets(data("1", 0, b"a"), at(10_000));
+    end.store(at(10_000));
+    end.out.clear();
+    end.told();
+    assert_eq!(end.next_timeout(), at(70_000));
+    let ping = end.sent_iq();
+    end.gets(result(&ping.id), at(70_100));
+    assert_eq!(end.next_timeout(), at(110_000));
+    assert_eq!(said(&mut end), ["close"]);
+    assert!(matches!(
+        end.told()[..],
+        [Event::Failed(Reason::TimedOut { .. })]
+    ));
 }

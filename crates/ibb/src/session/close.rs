@@ -229,7 +229,7 @@ impl Session {
                     accepted: None,
                     quiet: None,
                 };
-                self.silence.heard(now);
+                self.silence.active(now);
                 self.tell_opened();
                 self.advance(now);
             }

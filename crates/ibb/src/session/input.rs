@@ -148,7 +148,7 @@ impl Session {
         match self.outgoing.answered(id, error, bounced, now, outputs) {
             Answered::Not => return false,
             Answered::GoesOn => {
-                self.silence.heard(now);
+                self.silence.active(now);
                 let octets = self.outgoing.acknowledged();
                 if octets > before {
                     self.outputs.event(Event::Acknowledged { octets });
@@ -195,7 +195,7 @@ impl Session {
     }
 
     fn taken(&mut self, now: Instant) {
-        self.silence.heard(now);
+        self.silence.active(now);
         match &mut self.phase {
             Phase::Open { quiet, .. } => *quiet = None,
             Phase::Closing(ours) => ours.due = now + Self::CLOSE_WITHIN,

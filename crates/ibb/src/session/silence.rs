@@ -11,7 +11,10 @@ use core::time::Duration;
 /// the other end is gone. After a silence it is pinged (XEP-0199).
 #[derive(Debug)]
 pub(super) struct Silence {
+    /// The last sign of life.
     heard: Instant,
+    /// The last one that was about the stream.
+    active: Instant,
     /// The ping that waits for its answer, and when it was sent.
     ping: Option<Box<(Id, Instant)>>,
     /// It answered a ping with a result before.
@@ -31,14 +34,21 @@ impl Silence {
     pub(super) fn new(now: Instant) -> Self {
         Self {
             heard: now,
+            active: now,
             ping: None,
             answers_pings: false,
             doubts: 0,
         }
     }
 
-    /// Notes a sign of life.
-    pub(super) fn heard(&mut self, now: Instant) {
+    /// Notes a sign of life of the stream.
+    pub(super) fn active(&mut self, now: Instant) {
+        self.active = now;
+        self.heard(now);
+    }
+
+    /// Notes a sign of life of the peer.
+    fn heard(&mut self, now: Instant) {
         self.heard = now;
         self.ping = None;
         self.doubts = 0;
@@ -85,7 +95,15 @@ impl Session {
     /// Says when the silence is too long. Where an answer is awaited, that has its own deadline.
     pub(super) fn silence_due(&self) -> Option<Instant> {
         let listens = matches!(self.phase, Phase::Open { .. }) && self.outgoing.is_empty();
-        listens.then(|| self.silence.due())
+        listens.then(|| match self.idle_due() {
+            Some(due) => due.min(self.silence.due()),
+            None => self.silence.due(),
+        })
+    }
+
+    fn idle_due(&self) -> Option<Instant> {
+        let limit = self.config.idle_limit?;
+        Some(self.silence.active + limit)
     }
 
     /// Pings a silent peer, or gives it up.
@@ -93,7 +111,8 @@ impl Session {
         if self.silence_due().is_none_or(|due| due > now) {
             return;
         }
-        if self.silence.ping.is_some() {
+        let idle = self.idle_due().is_some_and(|due| due <= now);
+        if idle || self.silence.ping.is_some() {
             return self.fail_silent();
         }
         self.rest();
