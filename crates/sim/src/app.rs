@@ -120,6 +120,11 @@ impl<A: App> Node<A> {
         }
     }
 
+    /// When the application wants to act; not while the driver does not drain.
+    pub(crate) fn wake(&self) -> Option<Instant> {
+        self.app.wake().filter(|_| self.stalled.is_none())
+    }
+
     /// Says whether its link still stands.
     pub const fn is_online(&self) -> bool {
         self.online

@@ -209,8 +209,8 @@ impl<L: App, R: App> World<L, R> {
             (link.strange_to_right.next(), Right, Turn::ArrivesStrange),
             (self.left.machine.poll_timeout(), Left, Turn::Timeout),
             (self.right.machine.poll_timeout(), Right, Turn::Timeout),
-            (self.left.app.wake(), Left, Turn::Act),
-            (self.right.app.wake(), Right, Turn::Act),
+            (self.left.wake(), Left, Turn::Act),
+            (self.right.wake(), Right, Turn::Act),
             (self.left.stalled, Left, Turn::Drain),
             (self.right.stalled, Right, Turn::Drain),
         ]
