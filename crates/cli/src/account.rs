@@ -3,7 +3,7 @@
 use crate::args::{AccountArgs, Tls};
 use crate::escape::escape;
 use crate::failure::Failure;
-use bytestreams_stanza::{DiscoInfo, Jid, Payload, Presence, PresenceType, Stanza, ns};
+use bytestreams_stanza::{Jid, Payload, Presence, PresenceType, Stanza, ns};
 use bytestreams_tokio::client::{Account, Security};
 use bytestreams_tokio::{Endpoint, Others};
 use core::time::Duration;
@@ -93,15 +93,9 @@ pub(crate) async fn resolve(
              give the full JID, which `bytestreams receive` prints"
         )));
     }
-    let asked = available
-        .iter()
-        .map(|jid| takes_files(endpoint, jid, unannounced));
     let mut fit = Vec::new();
-    for (jid, asked) in available
-        .iter()
-        .zip(asked.map(Box::pin).collect::<Vec<_>>())
-    {
-        if asked.await {
+    for jid in &available {
+        if takes_files(endpoint, jid, unannounced).await {
             fit.push(jid.clone());
         }
     }
@@ -147,7 +141,7 @@ async fn available(endpoint: &Endpoint, others: &mut Others, to: &Jid) -> Vec<Ji
 }
 
 async fn takes_files(endpoint: &Endpoint, jid: &Jid, unannounced: bool) -> bool {
-    let ask = Payload::DiscoInfo(Box::new(DiscoInfo::default()));
+    let ask = Payload::DiscoInfo(Box::default());
     let Ok(Some(Payload::DiscoInfo(info))) = endpoint.get(Some(jid.clone()), ask, DISCO).await
     else {
         return false;

@@ -5,6 +5,10 @@
     clippy::std_instead_of_alloc,
     reason = "this program is of the standard library"
 )]
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the enums of the libraries are not exhaustive"
+)]
 
 mod account;
 mod args;

@@ -7,6 +7,7 @@ use core::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::io::{IsTerminal, Write as _};
 use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// How often progress is told in JSON at most.
@@ -69,7 +70,7 @@ pub(crate) struct Done<'a> {
 }
 
 /// Tells people or programs what happens.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Reporter {
     json: bool,
     bars: MultiProgress,
@@ -136,23 +137,24 @@ impl Reporter {
         let bar = (!self.json && std::io::stderr().is_terminal()).then(|| {
             let bar = match total {
                 Some(total) => ProgressBar::new(total).with_style(style(
-                    "{msg:24!} {bar:32} {percent:>3}% {binary_bytes:>10} {binary_bytes_per_sec:>12} {eta:>4}",
+                    "{msg:24!} {bar:32} {percent:>3}% {decimal_bytes:>10} {decimal_bytes_per_sec:>12} {eta:>4}",
                 )),
                 None => ProgressBar::no_length()
-                    .with_style(style("{msg:24!} {spinner} {binary_bytes:>10} {binary_bytes_per_sec:>12}")),
+                    .with_style(style("{msg:24!} {spinner} {decimal_bytes:>10} {decimal_bytes_per_sec:>12}")),
             };
             let bar = self.bars.add(bar.with_message(escape(name)));
             bar.set_position(offset);
             bar.reset_eta();
             bar
         });
+        let pace = self
+            .json
+            .then(|| Pace::start(self.clone(), sid.to_owned(), offset, total));
         Follow {
             reporter: self,
-            sid: sid.to_owned(),
             offset,
-            total,
             bar,
-            told: None,
+            pace,
         }
     }
 
@@ -169,32 +171,25 @@ impl Reporter {
 #[derive(Debug)]
 pub(crate) struct Follow<'a> {
     reporter: &'a Reporter,
-    sid: String,
     offset: u64,
-    total: Option<u64>,
     bar: Option<ProgressBar>,
-    told: Option<Instant>,
+    pace: Option<Pace>,
 }
 
 impl Follow<'_> {
     /// Tells how many octets have moved, those before the offset not counted.
-    pub(crate) fn moved(&mut self, octets: u64) {
+    pub(crate) fn moved(&self, octets: u64) {
         let done = self.offset + octets;
         if let Some(bar) = &self.bar {
             bar.set_position(done);
         }
-        if self.reporter.json && self.told.is_none_or(|at| at.elapsed() >= PACE) {
-            self.told = Some(Instant::now());
-            self.reporter.event(&Event::Progress {
-                sid: &self.sid,
-                done,
-                total: self.total,
-            });
+        if let Some(pace) = &self.pace {
+            pace.moved(done);
         }
     }
 
     /// Begins again, as after a fallback.
-    pub(crate) fn restarted(&mut self) {
+    pub(crate) fn restarted(&self) {
         if let Some(bar) = &self.bar {
             bar.set_position(self.offset);
             bar.reset_eta();
@@ -208,7 +203,85 @@ impl Drop for Follow<'_> {
             bar.finish_and_clear();
             self.reporter.bars.remove(bar);
         }
+        if let Some(pace) = &self.pace {
+            pace.end();
+        }
     }
+}
+
+/// Tells progress in JSON: the first at once, further ones at most every [`PACE`], and the newest
+/// that long after it came at the latest, so that a transfer that stalls has told how far it is.
+#[derive(Debug)]
+struct Pace(Arc<Mutex<Told>>);
+
+#[derive(Debug)]
+struct Told {
+    reporter: Reporter,
+    sid: String,
+    total: Option<u64>,
+    /// What is told, and what is to be.
+    told: u64,
+    done: u64,
+    at: Option<Instant>,
+    ended: bool,
+}
+
+impl Told {
+    fn tell(&mut self) {
+        if self.ended || self.told == self.done || self.at.is_some_and(|at| at.elapsed() < PACE) {
+            return;
+        }
+        self.told = self.done;
+        self.at = Some(Instant::now());
+        self.reporter.event(&Event::Progress {
+            sid: &self.sid,
+            done: self.done,
+            total: self.total,
+        });
+    }
+}
+
+impl Pace {
+    fn start(reporter: Reporter, sid: String, offset: u64, total: Option<u64>) -> Self {
+        let told = Arc::new(Mutex::new(Told {
+            reporter,
+            sid,
+            total,
+            told: offset,
+            done: offset,
+            at: None,
+            ended: false,
+        }));
+        tokio::spawn({
+            let told = told.clone();
+            async move {
+                let mut tick = tokio::time::interval(PACE);
+                loop {
+                    tick.tick().await;
+                    let mut told = lock(&told);
+                    if told.ended {
+                        return;
+                    }
+                    told.tell();
+                }
+            }
+        });
+        Self(told)
+    }
+
+    fn moved(&self, done: u64) {
+        let mut told = lock(&self.0);
+        told.done = done;
+        told.tell();
+    }
+
+    fn end(&self) {
+        lock(&self.0).ended = true;
+    }
+}
+
+fn lock(told: &Mutex<Told>) -> MutexGuard<'_, Told> {
+    told.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn style(template: &str) -> ProgressStyle {
@@ -222,7 +295,7 @@ pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (n, digit) in digits.chars().enumerate() {
-        if n > 0 && (digits.len() - n) % 3 == 0 {
+        if n > 0 && (digits.len() - n).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);

@@ -36,18 +36,15 @@ impl<'a> Track<'a> {
                     offset: self.offset,
                 });
             }
-            tokio_bytestreams::Event::Established { .. } => {
-                if self.follow.is_none() {
-                    let follow =
-                        self.reporter
-                            .follow(&self.sid, &self.name, self.offset, self.total);
-                    self.follow = Some(follow);
-                }
+            tokio_bytestreams::Event::Established { .. } if self.follow.is_none() => {
+                let (sid, name) = (&self.sid, &self.name);
+                let follow = self.reporter.follow(sid, name, self.offset, self.total);
+                self.follow = Some(follow);
             }
             tokio_bytestreams::Event::FellBack {
                 from, to, reason, ..
             } => {
-                if let Some(follow) = &mut self.follow {
+                if let Some(follow) = &self.follow {
                     follow.restarted();
                 }
                 self.reporter.event(&Event::FellBack {
@@ -58,7 +55,7 @@ impl<'a> Track<'a> {
                 });
             }
             tokio_bytestreams::Event::Progress { octets, .. } => {
-                if let Some(follow) = &mut self.follow {
+                if let Some(follow) = &self.follow {
                     follow.moved(*octets);
                 }
             }

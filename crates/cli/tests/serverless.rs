@@ -1,5 +1,7 @@
 //! Files between two processes without a server.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail anywhere")]
+
 mod common;
 
 use common::{Peer, Running, command, content, file, names};
@@ -76,7 +78,7 @@ fn both_ends_tell_the_hash_if_asked() {
 fn the_date_of_the_file_arrives() {
     let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let photo = file(here.path(), "photo.jpg", b"x");
-    let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+    let at = std::time::UNIX_EPOCH + core::time::Duration::from_secs(1_000_000_000);
     fs::File::options()
         .write(true)
         .open(&photo)

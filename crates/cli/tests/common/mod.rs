@@ -2,7 +2,9 @@
 //! it is told.
 
 #![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
+use core::time::Duration;
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -11,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Long enough for anything on a busy machine.
 pub(crate) const LONG: Duration = Duration::from_secs(120);
@@ -132,7 +134,7 @@ impl Running {
     /// Waits for the end, within [`LONG`].
     pub(crate) fn finish(mut self) -> Finished {
         let until = Instant::now() + LONG;
-        let mut lines = std::mem::take(&mut self.seen);
+        let mut lines = core::mem::take(&mut self.seen);
         // Standard output ends with the process.
         loop {
             let left = until.saturating_duration_since(Instant::now());
@@ -264,7 +266,7 @@ impl Peer {
         loop {
             if let Some(at) = self.heard.find(text) {
                 let rest = self.heard.split_off(at + text.len());
-                return std::mem::replace(&mut self.heard, rest);
+                return core::mem::replace(&mut self.heard, rest);
             }
             let n = self.stream.read(&mut buffer).unwrap();
             assert!(n > 0, "no {text} in {}", self.heard);
