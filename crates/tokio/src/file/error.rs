@@ -49,18 +49,19 @@ pub enum StoreError {
 
 impl StoreError {
     pub(super) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
-        match source.kind() {
-            io::ErrorKind::StorageFull
-            | io::ErrorKind::QuotaExceeded
-            | io::ErrorKind::FileTooLarge => Self::Full {
+        if matches!(
+            source.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+        ) {
+            return Self::Full {
                 path: path.to_owned(),
                 free: None,
-            },
-            _ => Self::Io {
-                action,
-                path: path.to_owned(),
-                source,
-            },
+            };
+        }
+        Self::Io {
+            action,
+            path: path.to_owned(),
+            source,
         }
     }
 }
