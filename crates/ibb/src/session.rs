@@ -47,8 +47,11 @@ impl Session {
     const OPEN_WITHIN: Duration = Duration::from_secs(30);
     /// How long the peer may take to answer `<close/>`, after its last octets.
     const CLOSE_WITHIN: Duration = Duration::from_secs(30);
-    /// When the peer's `<close/>` is answered at the latest.
+    /// When the peer's `<close/>` is answered at the latest: one well-known peer gives up at 5 s.
     const CONFIRM_WITHIN: Duration = Duration::from_secs(4);
+    /// The same while octets of ours are on their way, counted from the last that went or was
+    /// acknowledged: a slow peer acknowledges after 4 s.
+    const DELIVER_WITHIN: Duration = Duration::from_secs(10);
     /// Octets of a stanza beside its base64, the JIDs and the sid: what a server adds counted in.
     const MARKUP: usize = 140;
 
@@ -172,6 +175,7 @@ impl Session {
         let block = octets.split_to(len);
         self.outgoing
             .write(block, &mut self.ids, now, &mut self.outputs);
+        self.put_off_close(now);
         Ok(len)
     }
 
@@ -230,7 +234,8 @@ impl Session {
 
     /// Confirms that the application is done with the stream: the peer's `<close/>` is answered,
     /// now or when it comes, as soon as our own octets are acknowledged; nothing can be written any
-    /// more. Without it the answer goes 4 s after the `<close/>` came.
+    /// more. Without it the answer goes 4 s after the `<close/>` came; 10 s after octets of ours
+    /// last went or were acknowledged, where some are on their way.
     pub fn confirm_close(&mut self, now: Instant) {
         if self.phase.is_over() {
             return;

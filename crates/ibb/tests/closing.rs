@@ -146,8 +146,8 @@ fn octets_that_the_peer_did_not_acknowledge_before_its_close_fail_the_stream() {
     end.out.clear();
     end.gets(close("c"), at(0));
     end.confirm(at(0));
-    end.gets(result(&block.id), at(1));
-    assert_eq!(end.next_timeout(), at(4000));
+    end.gets(result(&block.id), at(500));
+    assert_eq!(end.next_timeout(), at(10_500));
     assert_eq!(said(&mut end), ["result c"]);
     let reason = Reason::PeerClosed {
         unacknowledged: 905,

@@ -106,7 +106,7 @@ impl Session {
     pub(super) fn peer_closes(&mut self, request: Id, now: Instant) {
         let theirs = PeerClose {
             request: Box::new(request),
-            due: now + Self::CONFIRM_WITHIN,
+            due: self.confirm_due(now),
         };
         match mem::replace(&mut self.phase, Phase::Over) {
             Phase::Opening { aborted, .. } => {
@@ -147,6 +147,25 @@ impl Session {
         self.outputs.event(Event::PeerClosed);
         self.flush();
         self.advance(now);
+    }
+
+    /// Says when the peer's `<close/>` is answered at the latest: soon, unless octets of ours are
+    /// still on their way.
+    fn confirm_due(&self, now: Instant) -> Instant {
+        now + if self.outgoing.is_empty() {
+            Self::CONFIRM_WITHIN
+        } else {
+            Self::DELIVER_WITHIN
+        }
+    }
+
+    /// Gives our octets more time where the peer's `<close/>` waits for them, because some went or
+    /// arrived.
+    pub(super) fn put_off_close(&mut self, now: Instant) {
+        let due = self.confirm_due(now);
+        if let Phase::PeerClosing(theirs) = &mut self.phase {
+            theirs.due = theirs.due.max(due);
+        }
     }
 
     fn closed_early(&self) -> Reason {

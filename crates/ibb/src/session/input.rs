@@ -152,6 +152,7 @@ impl Session {
                 let octets = self.outgoing.acknowledged();
                 if octets > before {
                     self.outputs.event(Event::Acknowledged { octets });
+                    self.put_off_close(now);
                 }
                 self.advance(now);
             }
