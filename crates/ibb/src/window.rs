@@ -2,6 +2,8 @@
 
 mod adaptive;
 mod pace;
+#[cfg(test)]
+mod tests;
 mod trials;
 
 use adaptive::Adaptive;

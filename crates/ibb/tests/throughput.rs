@@ -2,6 +2,11 @@
 //!
 //! The table is committed beside this file: a regression is a diff. With `BYTESTREAMS_BLESS` set
 //! the test writes it anew.
+#![allow(
+    clippy::std_instead_of_core,
+    clippy::std_instead_of_alloc,
+    reason = "tests run where std is"
+)]
 
 mod common;
 

@@ -116,9 +116,7 @@ impl Adaptive {
         if self.phase == Phase::Alone || self.trials.is_single() {
             return in_flight == 0;
         }
-        let most = self
-            .refill
-            .map_or(self.octets(), |most| most.min(self.octets()));
+        let most = self.octets().min(self.refill.unwrap_or(u64::MAX));
         in_flight + wire <= most.max(2 * wire)
     }
 
@@ -176,7 +174,7 @@ impl Adaptive {
                 // What the first block says of the path is known; the second tells how long a
                 // block takes.
                 self.opened = self.opened.saturating_add(1);
-                if excess > TARGET {
+                if excess > TARGET || self.window >= Window::MAX {
                     self.phase = Phase::Following;
                 } else if full && self.opened > 1 {
                     self.window = (self.window + wire).min(Window::MAX);

@@ -22,7 +22,7 @@ const ROUNDS: u32 = 4;
 /// How long a block size that moved less is not tried again.
 const SIZE_AGAIN: Duration = Duration::from_secs(30);
 /// How long the other number in flight is not tried again: doubled each time it moved less.
-const COUNT_AGAIN: Duration = Duration::from_millis(500);
+const COUNT_AGAIN: Duration = Duration::from_secs(1);
 
 /// One way to send.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -135,13 +135,20 @@ impl Trials {
                 }
                 _ => false,
             },
-            State::Trying { from, before } => match self.meter.verdict(blocks, ROUNDS, now) {
-                Some(measured) => {
-                    self.meter = Meter::new(now);
-                    self.judge(from, before, measured, now)
+            State::Trying { from, before } => {
+                // What is plainly worse needs no long look.
+                let early = self
+                    .meter
+                    .verdict(SINGLE_BLOCKS / 2, 1, now)
+                    .filter(|measured| *measured < before / 2);
+                match early.or_else(|| self.meter.verdict(blocks, ROUNDS, now)) {
+                    Some(measured) => {
+                        self.meter = Meter::new(now);
+                        self.judge(from, before, measured, now)
+                    }
+                    None => false,
                 }
-                None => false,
-            },
+            }
         }
     }
 
@@ -187,7 +194,7 @@ impl Trials {
         self.state = State::Turning {
             from: self.way,
             before,
-            rounds: 2,
+            rounds: 1,
         };
         self.way = way;
         self.meter = Meter::new(now);
@@ -207,15 +214,15 @@ impl Trials {
             // One block against many.
             if much_more {
                 self.count_failures = 0;
-                self.count_again = now + COUNT_AGAIN * 10;
+                self.count_again = now + COUNT_AGAIN * 5;
                 return false;
             }
-            self.count_failures = (self.count_failures + 1).min(6);
+            self.count_failures = (self.count_failures + 1).min(5);
             self.count_again = now + COUNT_AGAIN * (1 << self.count_failures);
             self.way = from;
             return tried.single && !from.single;
         }
-        if measured >= before - before / 10 && (tried.single == from.single || much_more) {
+        if measured >= before - before / 40 && (tried.single == from.single || much_more) {
             if tried.single {
                 self.count_again = now + COUNT_AGAIN;
             }
@@ -230,7 +237,7 @@ impl Trials {
             self.state = State::Turning {
                 from,
                 before,
-                rounds: 2,
+                rounds: 1,
             };
             return false;
         }

@@ -6,32 +6,32 @@ use bytestreams_machine::{Ids, Input, Instant, Machine, Output};
 use bytestreams_stanza::{IqBody, Jid, Payload, Sid, Stanza};
 
 /// An address.
-pub fn jid(text: &str) -> Jid {
+pub(crate) fn jid(text: &str) -> Jid {
     Jid::new(text).expect("an address")
 }
 
 /// The initiator's address.
-pub fn initiator() -> Jid {
+pub(crate) fn initiator() -> Jid {
     jid("romeo@montague.example/orchard")
 }
 
 /// The responder's address.
-pub fn responder() -> Jid {
+pub(crate) fn responder() -> Jid {
     jid("juliet@capulet.example/balcony")
 }
 
 /// What an application with one stream keeps on a link: the session, once there is one, and what
 /// answers the rest.
-pub struct End {
+pub(crate) struct End {
     /// The stream.
-    pub session: Option<Session>,
+    pub(crate) session: Option<Session>,
     strays: Strays,
     config: Config,
 }
 
 impl End {
     /// Asks for a stream.
-    pub fn opening(config: Config) -> Self {
+    pub(crate) fn opening(config: Config) -> Self {
         let sid = Sid::new("s1").expect("a sid");
         let ids = Ids::new("romeo");
         let session = Session::open(responder(), sid, config, ids, Instant::ZERO);
@@ -42,7 +42,7 @@ impl End {
     }
 
     /// Takes the first stream that is asked for.
-    pub fn waiting(config: Config) -> Self {
+    pub(crate) fn waiting(config: Config) -> Self {
         Self {
             session: None,
             strays: Strays::new(),
