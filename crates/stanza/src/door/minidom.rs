@@ -9,6 +9,23 @@ use minidom::{Element, Node};
 
 /// Pushes the tokens of a tree.
 ///
+/// ```
+/// use bytestreams_stanza::door::{ElementSink, read_element};
+/// use bytestreams_stanza::{Decoder, Limits, Stanza};
+/// use minidom::Element;
+///
+/// let tree: Element = "<iq xmlns='jabber:client' id='1' type='get'>
+///     <ping xmlns='urn:xmpp:ping'/></iq>".parse()?;
+/// let mut decoder = Decoder::new(Limits::DEFAULT);
+/// read_element(&tree, &mut decoder)?;
+/// let stanza: Stanza = decoder.finish()?;
+///
+/// let mut builder = ElementSink::default();
+/// stanza.emit(&mut builder)?;
+/// assert_eq!(builder.finish()?.attr("id"), Some("1"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// The sink's.
 pub fn read_element<S: TokenSink>(element: &Element, sink: &mut S) -> Result<(), S::Error> {
@@ -49,7 +66,8 @@ fn begin<S: TokenSink>(element: &Element, sink: &mut S) -> Result<(), S::Error> 
     Ok(())
 }
 
-/// Builds a tree of the tokens of one element.
+/// Builds a tree of the tokens of one element, within 128 others at most: trees are dropped
+/// recursively.
 #[derive(Debug, Default)]
 pub struct ElementSink {
     open: Vec<Element>,
@@ -57,7 +75,8 @@ pub struct ElementSink {
     base64: Base64,
 }
 
-/// Tokens that make no tree: names that are none, or not one whole element.
+/// Tokens that make no tree: names that are none, too many within each other, or not one whole
+/// element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotAnElement;
 
@@ -92,7 +111,7 @@ impl TokenSink for ElementSink {
         match token {
             Token::Open { ns, name } => {
                 let name = NcName::try_from(name).map_err(|_| NotAnElement)?;
-                if self.done.is_some() {
+                if self.done.is_some() || self.open.len() >= DEPTH {
                     return Err(NotAnElement);
                 }
                 self.open.push(Element::bare(name.to_string(), ns));
@@ -119,3 +138,6 @@ impl TokenSink for ElementSink {
         Ok(())
     }
 }
+
+/// Elements within each other at most.
+const DEPTH: usize = 128;
