@@ -332,12 +332,10 @@ fn a_stanza_beyond_the_limits_is_passed_over_and_the_stream_lives_on() {
 }
 
 fn fault(iq: &Iq) -> Option<(Fault, Option<&str>)> {
-    match &iq.body {
-        IqBody::Set(Payload::Invalid(invalid)) => {
-            Some((invalid.fault, invalid.sid.as_ref().map(crate::Sid::as_str)))
-        }
-        _ => None,
-    }
+    let IqBody::Set(Payload::Invalid(invalid)) = &iq.body else {
+        return None;
+    };
+    Some((invalid.fault, invalid.sid.as_ref().map(crate::Sid::as_str)))
 }
 
 #[test]
