@@ -152,7 +152,7 @@ impl Transfers {
             }
             return;
         }
-        // One that was repeated after its stream had ended.
+        // One that was repeated after its transfer had ended.
         if self.strays.remembers(&from, &sid, now) {
             return self.answer(iq.error(Condition::Conflict));
         }

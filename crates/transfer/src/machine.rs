@@ -146,13 +146,18 @@ impl Transfers {
         let Some((id, transfer)) = id.and_then(|id| Some((id, self.live.get_mut(id)?))) else {
             return Some(stanza);
         };
+        let speaks = match &stanza {
+            Stanza::Iq(iq) => iq.request().is_some(),
+            Stanza::Message(message) => message.error.is_none(),
+            Stanza::Presence(_) => false,
+        };
+        if speaks {
+            transfer.heard = now;
+        }
         let input = Input::Stanza(stanza);
         let rest = match &mut transfer.stage {
             Stage::Offering(offer) => offer.handle_input(input, now),
-            Stage::InBand(session) | Stage::Closing(session) => {
-                transfer.heard = now;
-                session.handle_input(input, now)
-            }
+            Stage::InBand(session) | Stage::Closing(session) => session.handle_input(input, now),
             Stage::Probing(_)
             | Stage::Offered(..)
             | Stage::Asked(..)

@@ -266,7 +266,7 @@ impl Transfers {
             self.closing -= 1;
         }
         self.buffered -= transfer.buffered;
-        if transfer.had_stream {
+        if transfer.had_stream || transfer.started.is_none() {
             self.strays.remember(transfer.peer, transfer.sid, now);
         }
         let live = self.live.iter();

@@ -575,6 +575,74 @@ fn a_late_close_is_confirmed_for_a_minute() {
 }
 
 #[test]
+fn a_stream_that_was_accepted_and_cancelled_is_not_taken_for_an_unannounced_one() {
+    let mut solo = Solo::open_to_strangers();
+    solo.set(PEER, "o1", offer_of("s1", file(1), &[ns::IBB]));
+    let id = offered(&mut solo);
+    let now = solo.now;
+    solo.transfers()
+        .accept(id, Range::default(), now)
+        .expect("accepted");
+    solo.transfers().cancel(id, now).expect("cancelled");
+    solo.take_events();
+    let refusal = ask(&mut solo, PEER, "o2", open("s1", 4096));
+    assert_eq!(condition(&refusal), Condition::NotAcceptable);
+    let repeated = ask(&mut solo, PEER, "o1", offer_of("s1", file(1), &[ns::IBB]));
+    assert_eq!(condition(&repeated), Condition::Conflict);
+    assert_eq!(solo.take_events(), []);
+}
+
+#[test]
+fn a_sender_that_says_nothing_any_more_is_given_up_though_it_is_there() {
+    let (mut solo, id) = receiving(100);
+    solo.set(PEER, "d0", data("s1", 0, &octets(50)));
+    take(&mut solo, id);
+    solo.take_events();
+    for _ in 0..20 {
+        solo.pass(Duration::from_secs(20));
+        for stanza in solo.take_stanzas() {
+            if let Stanza::Iq(iq) = stanza {
+                let from = iq.to.clone().unwrap_or_else(|| jid(ME));
+                if iq.request().is_some() {
+                    solo.give(from.as_str(), result(&iq.id));
+                }
+            }
+        }
+    }
+    assert_eq!(failure(&mut solo), Reason::TimedOut { step: Step::Data });
+}
+
+#[test]
+fn a_sender_that_forgets_to_close_has_sent_its_file() {
+    for completed_early in [false, true] {
+        let (mut solo, id) = receiving(100);
+        solo.set(PEER, "d0", data("s1", 0, &octets(100)));
+        assert_eq!(take(&mut solo, id), octets(100));
+        solo.take_events();
+        let now = solo.now;
+        if completed_early {
+            let transfers = solo.transfers();
+            transfers.completed(id, Ok(()), now).expect("completed");
+        }
+        solo.pass(Duration::from_secs(29));
+        assert_eq!(solo.take_events(), []);
+        solo.take_stanzas();
+        solo.pass(Duration::from_secs(1));
+        if !completed_early {
+            assert_eq!(solo.take_event(), Event::Ended { id });
+            let now = solo.now;
+            let transfers = solo.transfers();
+            transfers.completed(id, Ok(()), now).expect("completed");
+        }
+        let close = solo.take_iq();
+        assert!(matches!(close.request(), Some(Payload::Close(_))));
+        solo.give(PEER, result(&close.id));
+        assert_eq!(solo.take_event(), Event::Done { id });
+        assert!(solo.transfers().is_idle());
+    }
+}
+
+#[test]
 fn what_is_nobodys_is_answered_by_the_last_in_line() {
     let mut solo = Solo::new();
     let query = Payload::Unknown {

@@ -1,0 +1,544 @@
+//! Many transfers both ways, in worlds where things go wrong.
+//!
+//! `BYTESTREAMS_WORLDS` says how many worlds of each kind to walk; without it, some thousands.
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "tests look for one thing among many"
+)]
+
+extern crate alloc;
+
+mod common;
+
+use alloc::collections::BTreeMap;
+
+use bytes::Bytes;
+use bytestreams_machine::{Entropy, Instant, Stack};
+use bytestreams_sim::{
+    App, Broken, Chooser, Context, Faults, Outcome, Stranger, World, every_run, seeds,
+};
+use bytestreams_stanza::{Carrier, File, Jid, Range};
+use bytestreams_transfer::{
+    Blocked, Config, Event, Incomplete, Keepalive, Options, Reason, TransferId, Transfers, Window,
+};
+use common::{ME, PEER, jid, stack};
+use core::num::NonZeroU16;
+use core::time::Duration;
+
+/// How long the application lets a bare stream be silent: the machine cannot know what it means.
+const BARE_PATIENCE: Duration = Duration::from_secs(900);
+
+#[derive(Clone, Debug)]
+struct Plan {
+    size: usize,
+    announced: bool,
+    options: Options,
+}
+
+#[derive(Debug)]
+struct Sending {
+    kind: u8,
+    size: usize,
+    from: usize,
+    until: usize,
+    at: usize,
+    established: bool,
+    finished: bool,
+    announced: bool,
+}
+
+#[derive(Debug)]
+struct Receiving {
+    kind: u8,
+    until: Option<usize>,
+    at: usize,
+    ended: bool,
+    completed: bool,
+    /// The disk is busy until then.
+    busy: Option<Instant>,
+    /// A bare stream is given up then.
+    patience: Option<Instant>,
+}
+
+/// What has become of the transfers of one end.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Tally {
+    sent: u32,
+    received: u32,
+    declined: u32,
+    failed: u32,
+    fell_back: u32,
+}
+
+/// An application that sends what it has planned and takes what comes.
+struct Script {
+    side: u8,
+    to: Jid,
+    plans: Vec<Plan>,
+    started: u8,
+    /// Whether it declines, cancels and loses its patience with its disk now and then.
+    moody: bool,
+    sending: BTreeMap<TransferId, Sending>,
+    receiving: BTreeMap<TransferId, Receiving>,
+    tally: Tally,
+    idle: bool,
+    wrong: Option<String>,
+}
+
+/// What a file holds at a place: another thing in each of them.
+fn octet(kind: u8, at: usize) -> u8 {
+    (at ^ (at >> 8) ^ (at >> 16)) as u8 ^ kind.wrapping_mul(151)
+}
+
+fn piece(kind: u8, from: usize, until: usize) -> Bytes {
+    (from..until).map(|at| octet(kind, at)).collect()
+}
+
+impl Script {
+    fn new(side: u8, to: &str, plans: Vec<Plan>, moody: bool) -> Self {
+        Self {
+            side,
+            to: jid(to),
+            plans,
+            started: 0,
+            moody,
+            sending: BTreeMap::new(),
+            receiving: BTreeMap::new(),
+            tally: Tally::default(),
+            idle: true,
+            wrong: None,
+        }
+    }
+
+    fn moody(&self, one_in: u32, cx: &mut Context<'_>) -> bool {
+        self.moody && cx.chooser.rarely(one_in)
+    }
+
+    fn demand(&mut self, right: bool, what: &str) {
+        if !right && self.wrong.is_none() {
+            self.wrong = Some(format!("end {}: {what}", self.side));
+        }
+    }
+
+    fn start(&mut self, plan: &Plan, machine: &mut Transfers, now: Instant) {
+        self.started += 1;
+        let kind = self.side * 100 + self.started;
+        let mut entropy = Entropy([kind; 32]);
+        entropy.0[16..].fill(!kind);
+        let (to, options) = (self.to.clone(), plan.options.clone());
+        let id = if plan.announced {
+            let file = File {
+                name: Some(format!("{kind}").into()),
+                size: Some(plan.size as u64),
+                hash: Some([kind; 16]),
+                range: Some(Range::default()),
+                ..File::default()
+            };
+            machine.offer(to, file, options, entropy, now)
+        } else {
+            machine.open(to, options, entropy, now)
+        };
+        let sending = Sending {
+            // Nobody says which of the bare streams it is.
+            kind: if plan.announced { kind } else { 0 },
+            size: plan.size,
+            from: 0,
+            until: plan.size,
+            at: 0,
+            established: false,
+            finished: false,
+            announced: plan.announced,
+        };
+        self.sending.insert(id, sending);
+    }
+
+    fn offered(
+        &mut self,
+        id: TransferId,
+        file: &File,
+        announced: bool,
+        machine: &mut Transfers,
+        cx: &mut Context<'_>,
+    ) {
+        if self.moody(12, cx) || machine.peer(id) != Some(&self.to) {
+            let _ = machine.decline(id, Some("no".into()), cx.now);
+            return;
+        }
+        let kind = file.name.as_deref().and_then(|name| name.parse().ok());
+        let size = file.size.map(|size| size as usize);
+        let from = match size {
+            Some(size) if self.moody(4, cx) => size / 2,
+            _ => 0,
+        };
+        let range = Range {
+            offset: (from > 0).then_some(from as u64),
+            length: None,
+        };
+        self.demand(
+            machine.accept(id, range, cx.now).is_ok(),
+            "what is on offer can be accepted",
+        );
+        let receiving = Receiving {
+            kind: kind.unwrap_or(0),
+            until: size,
+            at: from,
+            ended: false,
+            completed: false,
+            busy: None,
+            patience: (!announced).then(|| cx.now + BARE_PATIENCE),
+        };
+        self.receiving.insert(id, receiving);
+    }
+
+    fn write(&mut self, machine: &mut Transfers, now: Instant) {
+        for (id, sending) in &mut self.sending {
+            if !sending.established || sending.finished {
+                continue;
+            }
+            let mut left = piece(sending.kind, sending.at, sending.until);
+            while !left.is_empty() {
+                match machine.write(*id, &mut left, now) {
+                    Ok(taken) => sending.at += taken,
+                    Err(Blocked::Finished) => {
+                        // Closed from the other end; the event that tells is on its way.
+                        break;
+                    }
+                    Err(_) => break,
+                }
+            }
+            if sending.at == sending.until {
+                sending.finished = true;
+                let _ = machine.finish(*id, now);
+            }
+        }
+    }
+
+    fn read(&mut self, machine: &mut Transfers, cx: &mut Context<'_>) {
+        let mut wrong = None;
+        for (id, receiving) in &mut self.receiving {
+            receiving.busy.take_if(|until| *until <= cx.now);
+            while receiving.busy.is_none() {
+                let Some(block) = machine.read(*id) else {
+                    break;
+                };
+                let until = receiving.at + block.len();
+                if block != piece(receiving.kind, receiving.at, until) {
+                    wrong = Some("received is no prefix of sent");
+                }
+                if receiving.until.is_some_and(|most| until > most) {
+                    wrong = Some("more was received than announced");
+                }
+                receiving.at = until;
+                if let Some(patience) = &mut receiving.patience {
+                    *patience = cx.now + BARE_PATIENCE;
+                }
+                if self.moody && cx.chooser.rarely(40) {
+                    receiving.busy = Some(cx.now + Duration::from_secs(6));
+                }
+                machine.stored(*id, block.len(), cx.now);
+            }
+            let all = receiving.busy.is_none() && !receiving.completed;
+            if receiving.ended && all {
+                if receiving.until.is_some_and(|most| receiving.at != most) {
+                    wrong = Some("a file that is not whole has ended");
+                }
+                receiving.completed = true;
+                let result = if self.moody && cx.chooser.rarely(30) {
+                    Err(Incomplete::HashMismatch)
+                } else {
+                    Ok(())
+                };
+                if machine.completed(*id, result, cx.now).is_err() {
+                    wrong = Some("what has ended can be completed");
+                }
+            } else if receiving.patience.is_some_and(|until| until <= cx.now) {
+                receiving.patience = None;
+                let _ = machine.cancel(*id, cx.now);
+            }
+        }
+        if let Some(wrong) = wrong {
+            self.demand(false, wrong);
+        }
+    }
+}
+
+impl App for Script {
+    type Machine = Stack<Transfers>;
+
+    fn event(&mut self, stack: &mut Stack<Transfers>, event: Event, cx: &mut Context<'_>) {
+        let machine = &mut stack.machine;
+        match event {
+            Event::Offered {
+                id,
+                file,
+                announced,
+                ..
+            } => self.offered(id, &file, announced, machine, cx),
+            Event::Accepted { id, range, .. } => {
+                if let Some(sending) = self.sending.get_mut(&id) {
+                    sending.from = range.offset.unwrap_or(0) as usize;
+                    sending.at = sending.from;
+                }
+            }
+            Event::Established { id, .. } => {
+                if let Some(sending) = self.sending.get_mut(&id) {
+                    sending.established = true;
+                }
+            }
+            Event::Ended { id } => {
+                let known = self.receiving.get_mut(&id).map(|r| r.ended = true);
+                if known.is_none() {
+                    // A bare stream of ours that the peer closes.
+                    let ours = self.sending.contains_key(&id);
+                    self.demand(ours, "only what is received ends");
+                    let _ = machine.completed(id, Ok(()), cx.now);
+                }
+            }
+            Event::FellBack { id, .. } => {
+                self.tally.fell_back += 1;
+                if let Some(sending) = self.sending.get_mut(&id) {
+                    sending.established = false;
+                    sending.finished = false;
+                    sending.from = 0;
+                    sending.at = 0;
+                    sending.until = sending.size;
+                }
+            }
+            Event::Done { id } => {
+                if let Some(sending) = self.sending.remove(&id) {
+                    // A bare stream may be closed by a peer that has had enough of it.
+                    let whole = sending.finished && sending.at == sending.until;
+                    self.demand(whole || !sending.announced, "done means sent");
+                    self.tally.sent += 1;
+                } else if let Some(receiving) = self.receiving.remove(&id) {
+                    let whole = receiving.until.is_none_or(|most| receiving.at == most);
+                    self.demand(receiving.completed && whole, "done means received");
+                    self.tally.received += 1;
+                } else {
+                    self.demand(false, "done is what had begun");
+                }
+            }
+            Event::Failed { id, reason } => {
+                self.sending.remove(&id);
+                self.receiving.remove(&id);
+                match reason {
+                    Reason::Declined { .. } => self.tally.declined += 1,
+                    _ => self.tally.failed += 1,
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn act(&mut self, stack: &mut Stack<Transfers>, cx: &mut Context<'_>) {
+        let machine = &mut stack.machine;
+        while let Some(plan) = self.plans.pop() {
+            self.start(&plan, machine, cx.now);
+        }
+        self.write(machine, cx.now);
+        self.read(machine, cx);
+        if self.moody(400, cx) {
+            let all = self.sending.keys().chain(self.receiving.keys());
+            let all: Vec<TransferId> = all.copied().collect();
+            if !all.is_empty() {
+                let picked = cx.chooser.choose(all.len() as u32) as usize;
+                let _ = machine.cancel(all[picked], cx.now);
+            }
+        }
+        self.idle = machine.is_idle();
+    }
+
+    fn wake(&self) -> Option<Instant> {
+        let all = self.receiving.values();
+        all.flat_map(|r| [r.busy, r.patience]).flatten().min()
+    }
+
+    fn is_done(&self) -> bool {
+        self.plans.is_empty() && self.sending.is_empty() && self.receiving.is_empty() && self.idle
+    }
+
+    fn offline(&mut self, stack: &mut Stack<Transfers>, cx: &mut Context<'_>) {
+        stack.machine.link_lost(cx.now);
+    }
+
+    fn session(event: &Event) -> Option<(u64, bool)> {
+        match event {
+            Event::Offered { id, .. }
+            | Event::Accepted { id, .. }
+            | Event::Established { id, .. }
+            | Event::Readable { id }
+            | Event::Writable { id }
+            | Event::Ended { id }
+            | Event::FellBack { id, .. }
+            | Event::Progress { id, .. } => Some((id.0, false)),
+            Event::Done { id } | Event::Failed { id, .. } => Some((id.0, true)),
+            _ => None,
+        }
+    }
+}
+
+fn plans(chooser: &mut dyn Chooser, most: u32) -> Vec<Plan> {
+    let count = chooser.choose(most + 1);
+    (0..count)
+        .map(|_| {
+            let mut options = Options::default();
+            options.carrier = match chooser.choose(4) {
+                0 => Carrier::Message,
+                _ => Carrier::Iq,
+            };
+            options.block_size = match chooser.choose(3) {
+                0 => None,
+                1 => NonZeroU16::new(300),
+                _ => NonZeroU16::new(4096),
+            };
+            options.window = match chooser.choose(4) {
+                0 => Window::Blocks(NonZeroU16::MIN),
+                1 => Window::Blocks(NonZeroU16::new(5).expect("5")),
+                _ => Window::Auto,
+            };
+            Plan {
+                size: [0, 1, 299, 300, 4095, 4097, 9000][chooser.choose(7) as usize],
+                announced: chooser.choose(4) != 0,
+                options,
+            }
+        })
+        .collect()
+}
+
+fn world(chooser: &mut dyn Chooser, most: u32, moody: bool) -> World<Script, Script> {
+    let mut config = Config::default();
+    config.allow_unannounced = true;
+    let end = |side: u8, own: &str, to: &str, chooser: &mut dyn Chooser| {
+        let script = Script::new(side, to, plans(chooser, most), moody);
+        (jid(own), stack(own, config.clone(), Instant::ZERO), script)
+    };
+    let left = end(0, ME, PEER, chooser);
+    let right = end(1, PEER, ME, chooser);
+    World::new(left, right)
+}
+
+fn run(world: &mut World<Script, Script>, chooser: &mut dyn Chooser) -> Result<Outcome, Broken> {
+    world.run(chooser, |world| {
+        for (app, stack) in [
+            (&world.left.app, &world.left.machine),
+            (&world.right.app, &world.right.machine),
+        ] {
+            if let Some(wrong) = &app.wrong {
+                return Err(wrong.clone());
+            }
+            let known = app.sending.len() + app.receiving.len();
+            if stack.machine.len() < known && world.left.is_online() && world.right.is_online() {
+                // The event that tells of the end may be still on its way.
+                continue;
+            }
+        }
+        Ok(())
+    })
+}
+
+fn worlds(least: u64) -> u64 {
+    let chosen = std::env::var("BYTESTREAMS_WORLDS").ok();
+    chosen.and_then(|n| n.parse().ok()).unwrap_or(least)
+}
+
+#[test]
+fn on_a_healthy_link_everything_arrives() {
+    seeds(0..worlds(4000), |chooser| {
+        let mut world = world(chooser, 4, false);
+        world.link.faults = Faults::HARMLESS;
+        world.link.stranger = Some(Stranger::parrot(jid("eve@example.org/x")));
+        let planned = [&world.left, &world.right].map(|end| end.app.plans.len() as u32);
+        let outcome = run(&mut world, chooser)?;
+        let [left, right] = [world.left.app.tally, world.right.app.tally];
+        for (tally, ours, theirs) in [
+            (left, planned[0], planned[1]),
+            (right, planned[1], planned[0]),
+        ] {
+            let whole = Tally {
+                sent: ours,
+                received: theirs,
+                ..Tally::default()
+            };
+            if tally.sent != whole.sent || tally.received != whole.received {
+                return Err(world.broken(format!("{tally:?} where {whole:?} was planned")));
+            }
+        }
+        Ok(outcome)
+    });
+}
+
+#[test]
+fn whatever_goes_wrong_both_ends_come_to_their_end() {
+    seeds(0..worlds(4000), |chooser| {
+        let mut world = world(chooser, 4, true);
+        world.link.faults = Faults::SOME;
+        run(&mut world, chooser)
+    });
+}
+
+#[test]
+fn cancelling_and_declining_leave_nothing_behind() {
+    seeds(0..worlds(4000), |chooser| {
+        let mut world = world(chooser, 4, true);
+        world.link.faults = Faults::HARMLESS;
+        run(&mut world, chooser)
+    });
+}
+
+/// Walks every run of a world in which one plan is carried out and `budget` things go wrong.
+fn every_run_of(plan: &Plan, budget: u32) -> u64 {
+    every_run(200_000, |chooser| {
+        let mut config = Config::default();
+        config.allow_unannounced = true;
+        // Two links that are asked at the same moments have very many orders.
+        config.keepalive = Keepalive::Off;
+        let end = |side, own: &str, to: &str, plans| {
+            let script = Script::new(side, to, plans, false);
+            (jid(own), stack(own, config.clone(), Instant::ZERO), script)
+        };
+        let mut world = World::new(
+            end(0, ME, PEER, vec![plan.clone()]),
+            end(1, PEER, ME, Vec::new()),
+        );
+        world.link.delays = vec![Duration::from_millis(10)];
+        world.link.faults = Faults {
+            drop: 2,
+            bounce: 2,
+            repeat: 2,
+            // Behind a link that is gone each try comes back with one of several errors: where
+            // the tries are many, by message and of a bare stream, those are too many runs.
+            disconnect: match (plan.announced, plan.options.carrier) {
+                (true, Carrier::Iq) => 2,
+                (false, _) | (_, Carrier::Message) => 0,
+            },
+            budget,
+            ..Faults::NONE
+        };
+        run(&mut world, chooser)
+    })
+}
+
+#[test]
+fn every_run_of_a_small_world_ends() {
+    let mut runs = 0;
+    for announced in [true, false] {
+        for carrier in [Carrier::Iq, Carrier::Message] {
+            for window in [1, 3] {
+                let mut options = Options::default();
+                options.carrier = carrier;
+                options.window = Window::Blocks(NonZeroU16::new(window).expect("not 0"));
+                options.block_size = NonZeroU16::new(300);
+                let plan = Plan {
+                    size: 700,
+                    announced,
+                    options,
+                };
+                let these = every_run_of(&plan, 1);
+                println!("{these} runs: {announced} {carrier:?} {window}");
+                runs += these;
+            }
+        }
+    }
+    println!("{runs} runs");
+    assert!(runs > 1000, "{runs} runs");
+}
