@@ -7,7 +7,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use bytes::Bytes;
 use bytestreams_machine::{Ids, Instant};
-use bytestreams_stanza::{Carrier, ErrorType, Id, StanzaError};
+use bytestreams_stanza::{Carrier, Condition, ErrorType, Id, StanzaError};
 use core::time::Duration;
 
 /// A block that was written and not acknowledged, or not all before it.
@@ -218,7 +218,7 @@ impl Outgoing {
             self.unpinged += 1;
             self.unpinged_wire += wire;
             if self.unpinged >= Self::PING_EVERY
-                || self.window.is_half(self.unpinged, self.unpinged_wire)
+                || self.window.wants_sign(self.unpinged, self.unpinged_wire)
             {
                 self.ping(outputs);
             }
@@ -292,6 +292,18 @@ impl Outgoing {
         let Some(ping) = self.pings.remove(at) else {
             return Answered::Not;
         };
+        if let Some(error) = error {
+            match ping_fate(error) {
+                Fate::Acknowledged => {}
+                Fate::Open => {
+                    // It did not get there; what became of the blocks is for the next one to tell.
+                    self.unpinged = self.unpinged.max(1);
+                    self.written_at = now;
+                    return Answered::GoesOn;
+                }
+                Fate::Refused => return Answered::Refused(error.clone()),
+            }
+        }
         self.pings.drain(..at);
         let behind = usize::try_from(ping.behind.saturating_sub(self.done)).unwrap_or(0);
         for at in 0..behind.min(self.sent) {
@@ -501,5 +513,21 @@ impl Outgoing {
         self.queued = 0;
         self.unpinged = 0;
         self.retry = None;
+    }
+}
+
+/// What the error to a ping says of the blocks before it. Any answer of the peer itself says that
+/// they came, but a server may answer in its place.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "whatever else it says, it is there to say it"
+)]
+fn ping_fate(error: &StanzaError) -> Fate {
+    match error.condition {
+        _ if error.kind == ErrorType::Wait => Fate::Open,
+        Condition::RemoteServerNotFound | Condition::RemoteServerTimeout | Condition::Gone => {
+            Fate::Refused
+        }
+        _ => Fate::Acknowledged,
     }
 }

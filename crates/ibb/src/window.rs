@@ -95,11 +95,13 @@ impl Window {
         }
     }
 
-    /// Says whether so many blocks, so many octets on the wire, are half of the window or more.
-    pub(crate) fn is_half(&self, blocks: usize, wire_octets: usize) -> bool {
+    /// Says whether so many blocks, so many octets on the wire, are enough to ask for a sign of their
+    /// arrival where none comes by itself: half of a fixed window; an eighth of an adaptive one, so
+    /// that it is opened evenly and its delay is seen in time.
+    pub(crate) fn wants_sign(&self, blocks: usize, wire_octets: usize) -> bool {
         match &self.policy {
             Policy::Fixed(all) => blocks * 2 >= usize::from(*all),
-            Policy::Adaptive(adaptive) => wire_octets as u64 * 2 >= adaptive.octets(),
+            Policy::Adaptive(adaptive) => wire_octets as u64 * 8 >= adaptive.octets(),
         }
     }
 
