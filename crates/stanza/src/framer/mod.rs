@@ -206,6 +206,7 @@ impl<D: Door> Framer<D> {
         Some(frame)
     }
 
+    #[inline]
     fn advance(&mut self, input: &mut &[u8]) -> Result<Option<Frame>, FrameError> {
         if self.scanner.is_idle() {
             skip_space(input);
@@ -311,6 +312,7 @@ impl<D: Door> Framer<D> {
         self.kept = heads;
     }
 
+    #[inline]
     fn item(&mut self, item: Item, octets: &[u8]) -> Result<Frame, FrameError> {
         match item {
             Item::Header => {

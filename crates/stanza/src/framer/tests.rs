@@ -543,3 +543,65 @@ fn a_component_shakes_hands_in_its_own_namespace() {
     );
     assert_eq!(frames[3], Ok(Frame::Handshake("aa".to_string())));
 }
+
+#[cfg(feature = "rxml")]
+#[test]
+fn the_frames_are_the_same_through_the_door_of_rxml() {
+    let text = sample();
+    let (expected, _) = frames(framer(), [&*text]);
+    for size in [1, 100, usize::MAX] {
+        let mut framer = Framer::new(crate::door::Rxml::default(), Limits::DEFAULT);
+        let mut found = Vec::new();
+        for mut piece in text.chunks(size) {
+            while let Some(frame) = framer.next(&mut piece) {
+                found.push(frame);
+            }
+        }
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn nothing_comes_behind_the_end_or_an_error() {
+    for end in ["</stream:stream>", "x"] {
+        let mut framer = inside();
+        let mut read = Vec::new();
+        feed(&mut framer, end.as_bytes(), &mut read);
+        assert_eq!(read.len(), 1);
+        feed(&mut framer, b"<presence/>", &mut read);
+        feed(&mut framer, b"<presence/>", &mut read);
+        assert_eq!(read.len(), 1);
+        assert_eq!(framer.buffered(), 0);
+    }
+}
+
+#[test]
+fn a_small_device_keeps_to_small_limits() {
+    let block = |octets: usize| {
+        format!(
+            "<iq type='set' id='1'><data xmlns='{}' seq='0' sid='s'>{}</data></iq>",
+            ns::IBB,
+            "AAAA".repeat(octets.div_ceil(3))
+        )
+    };
+    let read = |text: &str| {
+        let mut framer = Framer::inside(QuickXml::default(), Limits::SMALL, Context::default());
+        let mut frames = Vec::new();
+        for piece in text.as_bytes().chunks(100) {
+            feed(&mut framer, piece, &mut frames);
+            assert!(framer.kept.capacity() <= 2 * Limits::SMALL.stanza);
+        }
+        frames
+    };
+    for (octets, limit) in [
+        (2046, None),
+        (2049, Some(Fault::Limit("block"))),
+        (6000, Some(Fault::Limit("stanza"))),
+    ] {
+        let frames = read(&block(octets));
+        let [Ok(Frame::Stanza(Stanza::Iq(iq)))] = &frames[..] else {
+            panic!("{frames:?}");
+        };
+        assert_eq!(fault(iq).map(|(fault, _)| fault), limit);
+    }
+}
