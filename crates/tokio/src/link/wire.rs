@@ -158,3 +158,61 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytestreams_stanza::door::Context as Namespaces;
+    use bytestreams_stanza::ns;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    fn inside(io: DuplexStream, early: &'static [u8]) -> Wire<DuplexStream> {
+        let context = Namespaces::new(ns::CLIENT);
+        let framer = Framer::inside(QuickXml::default(), Limits::DEFAULT, context);
+        Wire::new(io, framer, ns::CLIENT, Bytes::from_static(early))
+    }
+
+    #[tokio::test]
+    async fn what_was_read_early_goes_before_what_follows() {
+        let (mut far, near) = duplex(1024);
+        let mut wire = inside(near, b"<iq type='result' id='1'/><iq type='res");
+        far.write_all(b"ult' id='2'/></stream:stream>")
+            .await
+            .expect("room");
+        for id in ["1", "2"] {
+            match wire.next().await {
+                Ok(Frame::Stanza(Stanza::Iq(iq))) => assert_eq!(iq.id.as_str(), id),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(wire.next().await.expect("a frame"), Frame::End);
+    }
+
+    #[tokio::test]
+    async fn bad_xml_is_answered_once() {
+        let (mut far, near) = duplex(1024);
+        let mut wire = inside(near, b"<presence></iq>");
+        assert!(matches!(wire.next().await, Err(LinkError::Xml(_))));
+        wire.flush().await.expect("room");
+        drop(wire);
+        let mut heard = String::new();
+        far.read_to_string(&mut heard).await.expect("text");
+        assert_eq!(
+            heard,
+            "<stream:error><not-well-formed xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"
+        );
+    }
+
+    #[tokio::test]
+    async fn the_read_buffer_grows_with_what_comes_and_only_then() {
+        let (mut far, near) = duplex(READ.end);
+        let mut wire = inside(near, b"");
+        far.write_all(b"<presence/>").await.expect("room");
+        wire.next().await.expect("a frame");
+        assert_eq!(wire.input.len(), READ.start);
+        let long = format!("<presence>{}</presence>", " ".repeat(100_000));
+        far.write_all(long.as_bytes()).await.expect("room");
+        wire.next().await.expect("a frame");
+        assert!(wire.input.len() > READ.start && wire.input.len() <= READ.end);
+    }
+}
