@@ -54,5 +54,26 @@ fn decode(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, encode, decode);
+/// What the framer makes of other stanzas: an acknowledgement, and one that goes through the door.
+fn framer(c: &mut Criterion) {
+    let mut group = c.benchmark_group("framer");
+    let (from, to, id) = (common::FROM, common::TO, id(0));
+    let head = format!("<iq from='{from}' to='{to}' id='{id}' type=");
+    let disco = "http://jabber.org/protocol/disco#info";
+    for (name, text) in [
+        ("acknowledgement", format!("{head}'result'/>")),
+        (
+            "disco#info",
+            format!("{head}'get'><query xmlns='{disco}' node='a&amp;b'/></iq>"),
+        ),
+    ] {
+        group.throughput(Throughput::Elements(1));
+        let mut ours = ours::Decoder::new();
+        group.bench_function(name, |b| {
+            b.iter(|| black_box(ours.decode(black_box(text.as_bytes()), PIECE)));
+        });
+    }
+}
+
+criterion_group!(benches, encode, decode, framer);
 criterion_main!(benches);

@@ -12,8 +12,6 @@ pub(crate) mod peers;
 pub(crate) const SIZES: [usize; 2] = [4096, 65_535];
 /// Octets that a socket's buffer hands over at a time in tokio-xmpp.
 pub(crate) const PIECE: usize = 8192;
-/// Stanzas that take turns, so that no two in a row are the same.
-pub(crate) const TURNS: usize = 4;
 
 pub(crate) const FROM: &str = "juliet@capulet.example/balcony-5d1f";
 pub(crate) const TO: &str = "romeo@montague.example/orchard-77ab";

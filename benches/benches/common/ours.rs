@@ -69,14 +69,3 @@ impl Decoder {
         stanza.expect("a whole stanza")
     }
 }
-
-/// The block in a stanza.
-pub(crate) fn octets(stanza: &Stanza) -> &[u8] {
-    match stanza {
-        Stanza::Iq(Iq {
-            body: IqBody::Set(Payload::Data(data)),
-            ..
-        }) => &data.octets,
-        other => panic!("{other:?}"),
-    }
-}

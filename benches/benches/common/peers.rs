@@ -97,7 +97,9 @@ impl Decoder {
                                 IqPayload::Set(element) => {
                                     Data::try_from(element).expect("a block")
                                 }
-                                _ => panic!("no set"),
+                                IqPayload::Get(_) | IqPayload::Result(_) | IqPayload::Error(_) => {
+                                    panic!("no set")
+                                }
                             };
                         }
                     }
