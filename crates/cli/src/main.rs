@@ -50,9 +50,14 @@ fn main() -> ExitCode {
             return ExitCode::from(FAILED);
         }
     };
+    // What is cancelled keeps or removes its partial file on a thread that may block. One that only
+    // reads is not worth the wait.
+    let patience = match cli.command {
+        Command::Receive(_) => PATIENCE,
+        Command::Send(_) | Command::Demo(_) => Duration::ZERO,
+    };
     let result = runtime.block_on(run(cli.command));
-    // What is cancelled keeps or removes its partial file on a thread that may block.
-    runtime.shutdown_timeout(PATIENCE);
+    runtime.shutdown_timeout(patience);
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
