@@ -102,9 +102,9 @@ fn nobody_listening_exits_with_4() {
 fn interrupted(sender_first: bool) -> Scratch {
     let scratch = Scratch::default();
     let file = scratch.file("file.bin", 700_000);
-    let (mut receiver, to) = listening(Cli::receive(scratch.inbox()).args("--once"));
+    let (mut receiver, to) = listening(Cli::receive(scratch.inbox()).args("--once --resume"));
     let slow = DelayProxy::start(to.parse().expect("an address"), Duration::from_millis(25));
-    let slowly = "--method ibb --block-size 4096 --window 1";
+    let slowly = "--method ibb --block-size 4096 --window 1 --resume";
     let mut sender = Cli::send(&file, slow.address().to_string())
         .args(slowly)
         .start();
