@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use bytestreams_stanza::{File, Range};
 use bytestreams_tokio::{Config, Endpoint, Event, Options};
-use std::error::Error;
+use core::error::Error;
 use std::time::Instant;
 
 #[path = "../tests/common/mod.rs"]
@@ -42,10 +42,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     });
     let mut transfer = a.offer(common::jid("b@here/2"), file, options);
     loop {
-        match transfer.next().await.ok_or("over")? {
-            Event::Established { .. } => break,
-            Event::Failed { reason, .. } => return Err(reason.into()),
-            _ => {}
+        let event = transfer.next().await.ok_or("over")?;
+        if let Event::Established { .. } = event {
+            break;
+        }
+        if let Event::Failed { reason, .. } = event {
+            return Err(reason.into());
         }
     }
     let piece = Bytes::from(common::octets(256 << 10));

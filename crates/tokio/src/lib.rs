@@ -1,7 +1,7 @@
 //! XMPP file transfer on tokio.
 //!
 //! A *link* is a stream of stanzas: [`serverless`] between two programs, [`component`] and
-//! [`client`] to a server. An [`Endpoint`] makes transfers of it. [`send_file`] and
+//! `client` (a feature) to a server. An [`Endpoint`] makes transfers of it. [`send_file`] and
 //! [`receive_file`] move files, a [`Bytestream`] moves octets both ways.
 //!
 //! ```no_run

@@ -30,8 +30,14 @@ fn incoming<'a>(name: &'a str, content: &[u8]) -> Incoming<'a> {
 
 fn names(dir: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .expect("it can be read")
+        .map(|entry| {
+            entry
+                .expect("it can be read")
+                .file_name()
+                .into_string()
+                .expect("it can be read")
+        })
         .collect();
     names.sort();
     names
@@ -458,7 +464,7 @@ mod unix {
 
     /// Where the partial file of an offer would be.
     fn partial_path(store: &Store, offer: &Incoming<'_>) -> std::path::PathBuf {
-        let partial = store.begin(offer, Keep::default()).unwrap();
+        let partial = store.begin(offer, Keep::default()).expect("a partial file");
         partial.path().to_owned()
     }
 

@@ -1,5 +1,10 @@
 //! Setting links up and taking them down, against scripted peers.
 
+#![expect(
+    clippy::std_instead_of_alloc,
+    reason = "a test of the standard library"
+)]
+
 mod common;
 
 use bytestreams_stanza::{Iq, Jid, Payload, Presence, PresenceType, Stanza};
@@ -176,7 +181,7 @@ async fn nobody_there_is_a_failure_to_connect() {
 /// A server for one component, which hears the secret's proof and says `answer`.
 async fn server(
     answer: &'static str,
-) -> (std::net::SocketAddr, tokio::task::JoinHandle<TcpStream>) {
+) -> (core::net::SocketAddr, tokio::task::JoinHandle<TcpStream>) {
     let socket = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
     let addr = socket.local_addr().expect("an address");
     let task = tokio::spawn(async move {
@@ -251,10 +256,12 @@ async fn a_component_with_a_wrong_secret_is_told_so() {
     assert!(matches!(failure, ConnectFailure::Auth(_)), "{failure}");
 }
 
+type Log = Vec<(Direction, Option<Jid>)>;
+
 #[tokio::test]
 async fn a_trace_sees_both_ways() {
     let (a, b) = soon(loopback("a@here/1", "b@here/2")).await;
-    let seen: Arc<Mutex<Vec<(Direction, Option<Jid>)>>> = Arc::default();
+    let seen: Arc<Mutex<Log>> = Arc::default();
     let (a, _offers, mut driver) = Endpoint::new(a, Config::default());
     let log = seen.clone();
     driver.set_trace(move |direction, stanza| {

@@ -262,6 +262,10 @@ fn unwrap<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 /// Asks for a resource (RFC 6120, 7).
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "what else the server says can wait"
+)]
 async fn bind(mut wire: Wire<Socket>, account: &Account) -> Result<Client, ConnectFailure> {
     let wish = Bind {
         resource: account.jid.resource().map(Into::into),
