@@ -147,6 +147,11 @@ impl Incoming {
         self.stored = self.stored.saturating_add(octets as u64).min(self.read);
     }
 
+    /// The number of the next block.
+    pub(crate) fn expected(&self) -> u16 {
+        self.expected
+    }
+
     /// Octets that came and are not stored.
     pub(crate) fn buffered(&self) -> usize {
         usize::try_from(self.received.saturating_sub(self.stored)).unwrap_or(usize::MAX)

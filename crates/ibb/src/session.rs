@@ -256,6 +256,11 @@ impl Session {
         self.incoming.buffered()
     }
 
+    /// The number of the block that is next from the peer.
+    pub(crate) fn expected(&self) -> u16 {
+        self.incoming.expected()
+    }
+
     /// Says whether the stream is over: what is left in the queue of outputs ends with the terminal
     /// event, and no stanza is taken any more.
     pub fn is_closed(&self) -> bool {

@@ -1,6 +1,6 @@
 //! What belongs to no session.
 
-use crate::refusal;
+use crate::{Session, refusal};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use bytestreams_machine::{Input, Instant, Machine, Output};
@@ -13,11 +13,22 @@ use core::time::Duration;
 /// Stands behind the sessions. A `<close/>` of a stream that ended lately is answered with a
 /// result: closes cross, and one well-known peer sends its own after it has answered ours. Every
 /// other `<close/>` and every `<data/>` is answered with item-not-found (XEP-0047, 2.2 and 2.3),
-/// forged ones too, whose sender and sid belong to no session together. The rest is handed back.
+/// forged ones too, whose sender and sid belong to no session together; a message that
+/// repeats a block which its stream took before it ended is not answered at all. The rest is handed back.
 #[derive(Clone, Debug, Default)]
 pub struct Strays {
-    ended: VecDeque<(Jid, Sid, Instant)>,
+    ended: VecDeque<Ended>,
     answers: VecDeque<Stanza>,
+}
+
+/// A stream that ended.
+#[derive(Clone, Debug)]
+struct Ended {
+    peer: Jid,
+    sid: Sid,
+    at: Instant,
+    /// The number of the block that was next, where that is known.
+    expected: Option<u16>,
 }
 
 impl Strays {
@@ -25,6 +36,8 @@ impl Strays {
     pub const MAX_ENDED: usize = 256;
     /// How long a stream is remembered.
     pub const REMEMBERED: Duration = Duration::from_secs(60);
+    /// How many of the last blocks may be repeated by messages.
+    const REPEATED: u16 = 1024;
     /// Answers that may wait for the driver at most; a request beyond them is dropped.
     const MAX_ANSWERS: usize = 256;
 
@@ -33,25 +46,58 @@ impl Strays {
         Self::default()
     }
 
-    /// Remembers a stream that ended.
+    /// Remembers a stream that ended, of which no session is at hand.
     pub fn remember(&mut self, peer: Jid, sid: Sid, now: Instant) {
-        self.forget(now);
+        self.push(Ended {
+            peer,
+            sid,
+            at: now,
+            expected: None,
+        });
+    }
+
+    /// Remembers the stream of a session that ended, and which blocks it took: only these can be
+    /// repetitions.
+    pub fn remember_session(&mut self, session: &Session, now: Instant) {
+        self.push(Ended {
+            peer: session.peer().clone(),
+            sid: session.sid().clone(),
+            at: now,
+            expected: Some(session.expected()),
+        });
+    }
+
+    fn push(&mut self, ended: Ended) {
+        self.forget(ended.at);
         if self.ended.len() >= Self::MAX_ENDED {
             self.ended.pop_front();
         }
-        self.ended.push_back((peer, sid, now));
+        self.ended.push_back(ended);
     }
 
     /// Says whether a stream ended lately.
     pub fn remembers(&self, peer: &Jid, sid: &Sid, now: Instant) -> bool {
-        self.ended
-            .iter()
-            .any(|(p, s, at)| s == sid && p == peer && now.since(*at) < Self::REMEMBERED)
+        self.find(peer, sid, now).is_some()
+    }
+
+    fn find(&self, peer: &Jid, sid: &Sid, now: Instant) -> Option<&Ended> {
+        self.ended.iter().rev().find(|ended| {
+            ended.sid == *sid && ended.peer == *peer && now.since(ended.at) < Self::REMEMBERED
+        })
+    }
+
+    /// Says whether a block may be one that its stream took before it ended.
+    fn is_repeated(&self, from: Option<&Jid>, payload: &Payload, now: Instant) -> bool {
+        let (Some(from), Payload::Data(data)) = (from, payload) else {
+            return false;
+        };
+        let expected = self.find(from, &data.sid, now).and_then(|e| e.expected);
+        expected.is_some_and(|next| (1..=Self::REPEATED).contains(&next.wrapping_sub(data.seq)))
     }
 
     fn forget(&mut self, now: Instant) {
-        while let Some((_, _, at)) = self.ended.front() {
-            if now.since(*at) < Self::REMEMBERED {
+        while let Some(ended) = self.ended.front() {
+            if now.since(ended.at) < Self::REMEMBERED {
                 break;
             }
             self.ended.pop_front();
@@ -122,6 +168,10 @@ impl Machine for Strays {
                 error: None,
                 ..
             })) if is_data(&payload) => {
+                // A resumption may repeat it, and its sender takes an error for a loss.
+                if self.is_repeated(from.as_ref(), &payload, now) {
+                    return None;
+                }
                 self.answer(Message {
                     from: None,
                     to: from,

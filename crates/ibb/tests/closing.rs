@@ -388,6 +388,29 @@ fn a_late_close_of_a_stream_that_ended_is_answered_with_a_result() {
 }
 
 #[test]
+fn the_late_repetition_of_a_message_is_not_answered() {
+    let mut end = responder(config(|_| {}));
+    end.gets(message(Some("1"), 0, b"x"), at(0));
+    end.abort(at(0));
+    let mut strays = Strays::new();
+    strays.remember_session(&end.session, at(0));
+    let mut late = message(Some("1"), 0, b"x");
+    late.set_from(Some(romeo()));
+    assert_eq!(strays.handle_input(Input::Stanza(late), at(1)), None);
+    assert_eq!(strays.poll_output(), None);
+    assert_eq!(
+        stray(&mut strays, message(Some("2"), 1, b"x"), 1),
+        "message item-not-found cancel",
+        "this one was never taken"
+    );
+    assert_eq!(
+        stray(&mut strays, data("1", 0, b"x"), 1),
+        "item-not-found cancel 1",
+        "a request is always answered"
+    );
+}
+
+#[test]
 fn no_more_than_256_ended_streams_are_remembered() {
     let mut strays = Strays::new();
     strays.remember(romeo(), sid(), at(0));

@@ -166,9 +166,42 @@ fn messages_that_come_back_with_wait_go_again() {
         Condition::RecipientUnavailable,
     );
     end.gets(answer, at(2));
-    assert_eq!(end.told(), [Event::Acknowledged { octets: 4095 }]);
+    assert_eq!(end.told(), [], "the ping did not get there either");
     assert_eq!(end.next_timeout(), at(1002));
+    let ping = end.sent();
+    end.gets(result(&id_of(&ping)), at(1010));
+    assert_eq!(end.told(), [Event::Acknowledged { octets: 4095 }]);
+    assert_eq!(end.next_timeout(), at(2010));
     assert_eq!(said(&mut end), ["message data 1 +4095", "ping"]);
+}
+
+#[test]
+fn a_message_that_comes_back_after_its_ping_was_answered_fails_the_stream() {
+    let mut end = initiator(by_message(8));
+    end.fill(&mut octets(10), at(0));
+    end.finish(at(0));
+    let block = end.out.pop_front().expect("a block");
+    let ping = end.sent();
+    let gone = error(
+        &id_of(&ping),
+        ErrorType::Cancel,
+        Condition::ServiceUnavailable,
+    );
+    end.gets(gone, at(1));
+    assert_eq!(said(&mut end), ["close"]);
+    end.told();
+    let lost = bounce(
+        &id_of(&block),
+        ErrorType::Cancel,
+        Condition::ServiceUnavailable,
+    );
+    assert!(end.gets(lost, at(2)));
+    assert!(matches!(
+        end.told()[..],
+        [Event::Failed(Reason::DataRefused { .. })]
+    ));
+    let other = bounce(&"chat".into(), ErrorType::Cancel, Condition::Gone);
+    assert!(!end.gets(other, at(2)));
 }
 
 #[test]

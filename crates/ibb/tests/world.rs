@@ -84,8 +84,7 @@ impl Host {
     /// Drops a stream that is over.
     fn end(&mut self, now: Instant) {
         if let Some(session) = self.session.take() {
-            self.strays
-                .remember(session.peer().clone(), session.sid().clone(), now);
+            self.strays.remember_session(&session, now);
         }
     }
 }
@@ -577,7 +576,7 @@ fn small(carrier: Carrier, blocks: u16, faults: Faults, end: fn(&Streams) -> Res
         run(&mut world, chooser, end)
     });
     println!("{runs} runs, {carrier:?}, window {blocks}");
-    assert!(runs > 100);
+    assert!(runs > 20);
 }
 
 #[test]

@@ -72,6 +72,12 @@ impl Ids {
         Self { prefix, counter: 0 }
     }
 
+    /// Says whether an id has the form and the prefix of those that are made here.
+    pub fn made(&self, id: &Id) -> bool {
+        let rest = id.as_bytes().strip_prefix(&self.prefix);
+        rest.is_some_and(|rest| rest.first() == Some(&b'-'))
+    }
+
     /// Makes the next id: the prefix, a dash, the counter in hexadecimal.
     pub fn next_id(&mut self) -> Id {
         let mut text = [0; 25];
@@ -119,7 +125,11 @@ mod tests {
     #[test]
     fn ids_count_in_hexadecimal() {
         let mut ids = Ids::new("ab-cdefghij");
-        assert_eq!(ids.next_id().as_str(), "ab0cdefg-0");
+        let first = ids.next_id();
+        assert_eq!(first.as_str(), "ab0cdefg-0");
+        assert!(ids.made(&first));
+        assert!(!ids.made(&"ab0cdefh-0".into()));
+        assert!(!ids.made(&"ab0cdefg".into()));
         ids.counter = 255;
         assert_eq!(ids.next_id().as_str(), "ab0cdefg-ff");
         assert_eq!(ids.next_id().as_str(), "ab0cdefg-100");

@@ -7,7 +7,7 @@ use crate::{Event, Reason, refusal};
 use alloc::boxed::Box;
 use bytestreams_machine::Instant;
 use bytestreams_stanza::{
-    Data, Fault, Id, Invalid, Iq, IqBody, Message, Payload, Stanza, StanzaError, ns,
+    Carrier, Data, Fault, Id, Invalid, Iq, IqBody, Message, Payload, Stanza, StanzaError, ns,
 };
 
 /// What a block came in, for its answer.
@@ -85,7 +85,7 @@ impl Session {
             let ours = message
                 .id
                 .as_ref()
-                .is_some_and(|id| self.block_answered(id, Some(error), true, now));
+                .is_some_and(|id| self.bounced(id, error, now));
             return (!ours).then_some(message);
         }
         match &message.payload {
@@ -159,6 +159,23 @@ impl Session {
             Answered::Refused(error) => self.fail(Reason::DataRefused { error, pipelined }),
         }
         true
+    }
+
+    /// Takes a message of ours that came back.
+    fn bounced(&mut self, id: &Id, error: &StanzaError, now: Instant) -> bool {
+        if self.block_answered(id, Some(error), true, now) {
+            return true;
+        }
+        // Every message of ours carried a block. One that we held for delivered, because a server
+        // answered the ping behind it, was not.
+        let ours = self.config.carrier == Carrier::Message && self.ids.made(id);
+        if ours {
+            self.fail(Reason::DataRefused {
+                error: error.clone(),
+                pipelined: self.outgoing.pipelined(),
+            });
+        }
+        ours
     }
 
     /// Takes a block (XEP-0047, 2.2).
