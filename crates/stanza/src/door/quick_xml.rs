@@ -33,6 +33,10 @@ impl Door for QuickXml {
         sink: &mut S,
     ) -> Result<(), DoorError<S::Error>> {
         let element = core::str::from_utf8(element).map_err(|_| XmlFault::Encoding)?;
+        // The reader would pass over a byte order mark.
+        if !element.starts_with('<') {
+            return Err(XmlFault::NotWellFormed.into());
+        }
         let mut reader = Reader::from_str(element);
         self.scope.clear();
         // Whether the element has begun and ended.
