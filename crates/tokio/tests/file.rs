@@ -100,6 +100,30 @@ fn pieces_of_every_size_are_joined_in_order() {
 }
 
 #[test]
+fn a_long_file_is_synced_on_the_way_and_unlocked_at_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let piece = content(1 << 20);
+    let offer = Incoming {
+        size: Some(140 << 20),
+        ..incoming("long", b"")
+    };
+    let mut first = store.begin(&offer, RESUME).unwrap();
+    for _ in 0..65 {
+        first.write(&piece).unwrap();
+    }
+    drop(first);
+    let mut second = store.begin(&offer, RESUME).unwrap();
+    assert_eq!(second.offset(), 65 << 20);
+    for _ in 65..140 {
+        second.write(&piece).unwrap();
+    }
+    // The hash of another file was declared.
+    assert!(matches!(second.finish().unwrap_err(), StoreError::Hash));
+    assert!(names(dir.path()).is_empty());
+}
+
+#[test]
 fn an_empty_file_arrives() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();

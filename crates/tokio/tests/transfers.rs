@@ -127,7 +127,7 @@ async fn a_file_by_message_arrives_identical() {
     assert!(std::fs::read(path).expect("a file") == content);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_files_cross_both_ways_at_once() {
     let mut pair = pair().await;
     let store = pair.store();
@@ -169,6 +169,76 @@ async fn many_files_cross_both_ways_at_once() {
             assert!(std::fs::read(path).expect("a file") == octets(200_000 + n));
         }
     }
+}
+
+#[tokio::test]
+async fn a_file_that_nobody_announced_is_named_by_its_stream() {
+    let mut pair = pair_with(unannounced()).await;
+    let content = octets(100_000);
+    let source = pair.source("u.bin", &content);
+    let mut how = SendFile::default();
+    how.unannounced = true;
+    let sending = send_file(&pair.a, jid("b@here/2"), source, &how, |_| {});
+    let store = pair.store();
+    let receiving = async {
+        let offer = pair.to_b.next().await.expect("an offer");
+        receive_file(offer, &store, &ReceiveFile::default(), |_| {}).await
+    };
+    let (sent, received) = soon(async { tokio::join!(sending, receiving) }).await;
+    let (sent, received) = (sent.expect("sent"), received.expect("received"));
+    assert_eq!((sent.octets, received.octets), (100_000, 100_000));
+    assert_eq!(pair.inbox(), [sent.sid.as_str()]);
+    assert!(std::fs::read(&received.file.path).expect("a file") == content);
+}
+
+#[tokio::test]
+async fn an_unannounced_file_beyond_the_bound_is_given_up() {
+    let mut pair = pair_with(unannounced()).await;
+    let source = pair.source("u.bin", &octets(3 << 20));
+    let mut how = SendFile::default();
+    how.unannounced = true;
+    let sending = send_file(&pair.a, jid("b@here/2"), source, &how, |_| {});
+    let store = pair.store();
+    let receiving = async {
+        let offer = pair.to_b.next().await.expect("an offer");
+        let mut how = ReceiveFile::default();
+        how.max_size = Some(1 << 20);
+        receive_file(offer, &store, &how, |_| {}).await
+    };
+    let (sent, received) = soon(async { tokio::join!(sending, receiving) }).await;
+    assert!(sent.is_err(), "{sent:?}");
+    assert!(
+        matches!(
+            received,
+            Err(ReceiveError::Store(StoreError::TooLarge { .. }))
+        ),
+        "{received:?}"
+    );
+    assert!(pair.inbox().is_empty(), "{:?}", pair.inbox());
+}
+
+#[tokio::test]
+async fn a_directory_that_takes_no_file_declines() {
+    let mut pair = pair().await;
+    let source = pair.source("f.bin", &octets(100_000));
+    let how = SendFile::default();
+    let sending = send_file(&pair.a, jid("b@here/2"), source, &how, |_| {});
+    let store = pair.store();
+    let inbox = pair.dir.path().join("in");
+    let receiving = async {
+        let offer = pair.to_b.next().await.expect("an offer");
+        std::fs::remove_dir(&inbox).expect("an empty directory");
+        receive_file(offer, &store, &ReceiveFile::default(), |_| {}).await
+    };
+    let (sent, received) = soon(async { tokio::join!(sending, receiving) }).await;
+    assert!(
+        matches!(sent, Err(SendError::Transfer(Reason::Declined { .. }))),
+        "{sent:?}"
+    );
+    assert!(
+        matches!(received, Err(ReceiveError::Store(_))),
+        "{received:?}"
+    );
 }
 
 #[tokio::test]

@@ -4,10 +4,15 @@ use super::StoreError;
 use super::hashes::{Hashes, PIECE};
 use super::store::{Incoming, Keep, NAMES, Store};
 use std::fs::{self, File};
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
 use std::time::SystemTime;
 use tempfile::TempPath;
+
+/// How much is written before it is synced on the side, so that the sync at the end, which the peer
+/// waits for, is short.
+const SYNC_EVERY: u64 = 64 << 20;
 
 /// A file that is in place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +32,6 @@ pub struct Stored {
 #[derive(Debug)]
 pub struct Partial {
     store: Store,
-    /// Taken only by the last step of `finish`.
     path: PathBuf,
     file: File,
     name: String,
@@ -40,6 +44,9 @@ pub struct Partial {
     offset: u64,
     /// Octets so far, those in the buffer among them.
     length: u64,
+    /// Octets written since a sync on the side began.
+    unsynced: u64,
+    syncing: Option<JoinHandle<io::Result<()>>>,
     fate: Fate,
 }
 
@@ -74,6 +81,8 @@ impl Partial {
             buffer: Vec::new(),
             offset,
             length: offset,
+            unsynced: 0,
+            syncing: None,
             fate: if keep.resume {
                 Fate::Keep
             } else {
@@ -215,9 +224,7 @@ impl Partial {
             // Not every file system takes every date, and the file is whole without it.
             let _ = self.file.set_modified(at);
         }
-        self.file
-            .sync_all()
-            .map_err(|e| StoreError::io("sync", &self.path, e))?;
+        self.sync()?;
         let path = self.put_in_place()?;
         Ok(Stored {
             path,
@@ -236,9 +243,7 @@ impl Partial {
             return Ok(0);
         }
         self.flush()?;
-        self.file
-            .sync_all()
-            .map_err(|e| StoreError::io("sync", &self.path, e))?;
+        self.sync()?;
         Ok(self.length)
     }
 
@@ -250,7 +255,41 @@ impl Partial {
     fn append(&mut self, octets: &[u8]) -> Result<(), StoreError> {
         self.file
             .write_all(octets)
-            .map_err(|e| StoreError::io("write", &self.path, e))
+            .map_err(|e| StoreError::io("write", &self.path, e))?;
+        self.unsynced += octets.len() as u64;
+        if self.unsynced >= SYNC_EVERY {
+            self.sync_aside()?;
+        }
+        Ok(())
+    }
+
+    /// Begins to sync what is written while more is. Waits for the one before, so that a slow disk
+    /// is heard.
+    fn sync_aside(&mut self) -> Result<(), StoreError> {
+        self.synced_aside()?;
+        let file = self
+            .file
+            .try_clone()
+            .map_err(|e| StoreError::io("sync", &self.path, e))?;
+        self.unsynced = 0;
+        self.syncing = Some(std::thread::spawn(move || file.sync_data()));
+        Ok(())
+    }
+
+    /// Waits for the sync on the side, whose error would not be told a second time.
+    fn synced_aside(&mut self) -> Result<(), StoreError> {
+        match self.syncing.take().map(JoinHandle::join) {
+            Some(Ok(result)) => result.map_err(|e| StoreError::io("sync", &self.path, e)),
+            // Nothing in it can panic.
+            Some(Err(_)) | None => Ok(()),
+        }
+    }
+
+    fn sync(&mut self) -> Result<(), StoreError> {
+        self.synced_aside()?;
+        self.file
+            .sync_all()
+            .map_err(|e| StoreError::io("sync", &self.path, e))
     }
 
     fn put_in_place(&mut self) -> Result<PathBuf, StoreError> {
@@ -264,7 +303,7 @@ impl Partial {
                     sync_dir(self.store.dir());
                     return Ok(path);
                 }
-                Err(e) if e.error.kind() == std::io::ErrorKind::AlreadyExists => partial = e.path,
+                Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => partial = e.path,
                 Err(e) => {
                     // Its drop would remove the file: that is decided below.
                     let _ = e.path.keep();
@@ -273,15 +312,17 @@ impl Partial {
             }
         }
         let _ = partial.keep();
-        Err(failed(std::io::ErrorKind::AlreadyExists.into()))
+        Err(failed(io::ErrorKind::AlreadyExists.into()))
     }
 }
 
 impl Drop for Partial {
     fn drop(&mut self) {
+        // It holds the lock, too.
+        let synced = self.synced_aside().is_ok();
         let keep = match self.fate {
             Fate::Done => return,
-            Fate::Keep => self.flush().is_ok() && self.length > 0,
+            Fate::Keep => synced && self.flush().is_ok() && self.length > 0,
             Fate::Remove => false,
         };
         if !keep {
