@@ -524,7 +524,13 @@ impl Outgoing {
 )]
 fn ping_fate(error: &StanzaError) -> Fate {
     match error.condition {
-        _ if error.kind == ErrorType::Wait => Fate::Open,
+        Condition::RecipientUnavailable
+        | Condition::RemoteServerTimeout
+        | Condition::ResourceConstraint
+            if error.kind == ErrorType::Wait =>
+        {
+            Fate::Open
+        }
         Condition::RemoteServerNotFound | Condition::RemoteServerTimeout | Condition::Gone => {
             Fate::Refused
         }

@@ -67,8 +67,11 @@ impl Strays {
         });
     }
 
-    fn push(&mut self, ended: Ended) {
+    fn push(&mut self, mut ended: Ended) {
         self.forget(ended.at);
+        if let Some(known) = self.find(&ended.peer, &ended.sid, ended.at) {
+            ended.expected = ended.expected.or(known.expected);
+        }
         if self.ended.len() >= Self::MAX_ENDED {
             self.ended.pop_front();
         }

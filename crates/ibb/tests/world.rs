@@ -330,6 +330,9 @@ impl App for Initiator {
 
 type Streams = World<Initiator, User>;
 
+/// What holds at the end of a run.
+type End = fn(&Streams) -> Result<(), String>;
+
 fn world(left: Config, right: Config, there: Plan, back: Plan) -> Streams {
     let session = Session::open(juliet(), sid(), left, Ids::new("romeo000"), Instant::ZERO);
     World::new(
@@ -404,11 +407,7 @@ fn everything_crossed(world: &Streams) -> Result<(), String> {
     Ok(())
 }
 
-fn run(
-    world: &mut Streams,
-    chooser: &mut dyn Chooser,
-    end: fn(&Streams) -> Result<(), String>,
-) -> Result<Outcome, Broken> {
+fn run(world: &mut Streams, chooser: &mut dyn Chooser, end: End) -> Result<Outcome, Broken> {
     let outcome = world.run(chooser, law)?;
     end(world).map_err(|broken| world.broken(broken))?;
     Ok(outcome)
@@ -549,7 +548,7 @@ fn both_sides_end_when_one_gives_up() {
 }
 
 /// Two blocks, a link with one or two delays, at most one fault: every run.
-fn small(carrier: Carrier, blocks: u16, faults: Faults, end: fn(&Streams) -> Result<(), String>) {
+fn small(carrier: Carrier, blocks: u16, faults: Faults, end: End) {
     let mut config = Config::default();
     config.block_size = 3;
     config.grace = Duration::ZERO;
@@ -596,7 +595,7 @@ fn every_run_of_a_small_world_with_one_fault() {
         change(&mut faults);
         faults
     };
-    let faults: [(Faults, fn(&Streams) -> Result<(), String>); 5] = [
+    let faults: [(Faults, End); 5] = [
         (fault(|f| f.drop = 1), ends_well),
         (fault(|f| f.bounce = 1), ends_well),
         (fault(|f| f.repeat = 1), everything_crossed),
