@@ -80,6 +80,8 @@ impl XmlWriter {
     }
 
     /// Appends a block in its stanza, unless something in it needs escaping.
+    // Inlined for the lengths of the templates to be constant.
+    #[inline(always)]
     fn write_block(
         &self,
         template: &Template,
@@ -108,16 +110,20 @@ impl XmlWriter {
             odd: [0; PIECE],
         };
         pen.put(template.open);
-        for (name, value) in [
-            (b" from='".as_slice(), from),
-            (b" to='", to),
-            (b" id='", id),
-        ] {
-            if let Some(value) = value {
-                pen.put(name);
-                pen.put_value(value);
-                pen.put(b"'");
-            }
+        if let Some(from) = from {
+            pen.put(b" from='");
+            pen.put_value(from);
+            pen.put(b"'");
+        }
+        if let Some(to) = to {
+            pen.put(b" to='");
+            pen.put_value(to);
+            pen.put(b"'");
+        }
+        if let Some(id) = id {
+            pen.put(b" id='");
+            pen.put_value(id);
+            pen.put(b"'");
         }
         pen.put(template.data);
         pen.put(Decimal::new(data.seq.into()).as_str().as_bytes());
