@@ -25,7 +25,8 @@ impl Transfers {
         let Ok(transfer) = self.get_mut(id) else {
             return Err(Blocked::UnknownTransfer);
         };
-        if !transfer.sends() || transfer.finished || transfer.completed {
+        let deaf = transfer.ended && !transfer.receives();
+        if !transfer.sends() || deaf || transfer.finished || transfer.completed {
             return Err(Blocked::Finished);
         }
         let left = transfer.expected.map(|all| all - transfer.written);
@@ -170,6 +171,7 @@ impl Transfers {
                     transfer.acknowledged = octets;
                 }
                 self.progress(id);
+                self.let_go(id, now);
             }
             ibb::Event::PeerClosed => self.peer_closed(id, now),
             ibb::Event::Closed => {
@@ -211,18 +213,12 @@ impl Transfers {
         let Ok(transfer) = self.get_mut(id) else {
             return;
         };
-        let (expected, acknowledged) = (transfer.expected, transfer.acknowledged);
+        let expected = transfer.expected;
         if !transfer.receives() {
-            // Some Receivers close by themselves once the last octet has come.
-            if expected == Some(acknowledged) {
-                transfer.finished = true;
-                if let Some(session) = transfer.session_mut() {
-                    session.confirm_close(now);
-                }
-                return;
-            }
-            let by = Side::Peer;
-            return self.end(id, Err(Reason::Cancelled { by }), now);
+            // Some Receivers close by themselves once the last octet has come. One closes before it
+            // refuses the block that was out of sequence: what is in flight tells.
+            transfer.ended = true;
+            return self.let_go(id, now);
         }
         let got = transfer.received();
         if let Some(expected) = expected.filter(|expected| *expected > got) {
@@ -230,6 +226,19 @@ impl Transfers {
         }
         if !core::mem::replace(&mut transfer.ended, true) {
             self.tell(Event::Ended { id });
+        }
+    }
+
+    /// Confirms the close of a Receiver once nothing is in flight to it.
+    fn let_go(&mut self, id: TransferId, now: Instant) {
+        let Ok(transfer) = self.get_mut(id) else {
+            return;
+        };
+        let settled = transfer.written == transfer.acknowledged;
+        if transfer.ended && settled && !transfer.receives() {
+            if let Some(session) = transfer.session_mut() {
+                session.confirm_close(now);
+            }
         }
     }
 
@@ -288,6 +297,16 @@ impl Transfers {
             return;
         };
         let nothing_left = session.buffered() == 0;
+        if !transfer.receives() {
+            let all = transfer.finished || transfer.expected == Some(transfer.acknowledged);
+            let by = Side::Peer;
+            let outcome = if all {
+                Ok(())
+            } else {
+                Err(Reason::Cancelled { by })
+            };
+            return self.end(id, outcome, now);
+        }
         if transfer.completed || (transfer.finished && nothing_left) {
             self.end(id, Ok(()), now);
         }

@@ -11,7 +11,7 @@ use bytestreams_stanza::{
     StanzaError, ns,
 };
 use bytestreams_transfer::{
-    Blame, Event, Method, Methods, Options, Reason, Side, Step, TransferId, Window,
+    Blame, Blocked, Event, Method, Methods, Options, Reason, Side, Step, TransferId, Window,
 };
 use common::*;
 use core::num::NonZeroU16;
@@ -381,6 +381,38 @@ fn a_peer_that_cannot_take_several_blocks_is_offered_the_file_again_once() {
 }
 
 #[test]
+fn a_peer_that_closes_before_it_says_why_is_offered_the_file_again() {
+    let (mut solo, id) = established(blocks(4), 50_000);
+    let stream = solo.transfers().sid(id).expect("a sid").to_string();
+    let blocks = write(&mut solo, id, 50_000);
+    solo.give(PEER, result(&blocks[0].id));
+    solo.set(PEER, "c1", close(&stream));
+    let now = solo.now;
+    assert_eq!(
+        solo.transfers().write(id, &mut octets(100), now),
+        Err(Blocked::Finished),
+        "to whom"
+    );
+    let refusal = StanzaError::new(ErrorType::Cancel, Condition::UnexpectedRequest);
+    solo.give(PEER, error(&blocks[1].id, refusal));
+    for block in &blocks[2..] {
+        solo.give(PEER, error(&block.id, Condition::ItemNotFound));
+    }
+    let events = solo.take_events();
+    assert!(
+        matches!(events.last(), Some(Event::FellBack { .. })),
+        "{events:?}"
+    );
+    let closed = solo.take_stanzas();
+    assert!(
+        closed
+            .iter()
+            .any(|stanza| iq(stanza).id.as_str() == "c1" && iq(stanza).request().is_none()),
+        "{closed:?}"
+    );
+}
+
+#[test]
 fn a_source_that_cannot_begin_again_fails_instead() {
     let mut options = blocks(4);
     options.restart = false;
@@ -406,6 +438,20 @@ fn a_receiver_that_closes_when_it_has_everything_has_everything() {
         (answer.id.as_str(), &answer.body),
         ("c1", &IqBody::Result(None))
     );
+    assert_eq!(solo.take_events().pop(), Some(Event::Done { id }));
+}
+
+#[test]
+fn a_receiver_that_closes_before_its_last_acknowledgement_has_everything() {
+    let (mut solo, id) = established(blocks(1), 100);
+    let sid = solo.transfers().sid(id).expect("a sid").to_string();
+    let data = write(&mut solo, id, 100);
+    let now = solo.now;
+    solo.transfers().finish(id, now).expect("finished");
+    solo.set(PEER, "c1", close(&sid));
+    assert_eq!((solo.take_stanzas(), solo.take_events()), (vec![], vec![]));
+    solo.give(PEER, result(&data[0].id));
+    assert_eq!(solo.take_iq().id.as_str(), "c1");
     assert_eq!(solo.take_events().pop(), Some(Event::Done { id }));
 }
 
