@@ -78,7 +78,7 @@ impl Window {
     pub(crate) fn acked(&mut self, now: Instant, sent_at: Instant, wire_octets: usize) {
         let wire = wire_octets as u64;
         if let Policy::Adaptive(adaptive) = &mut self.policy {
-            adaptive.acked(wire, self.octets, sent_at, now);
+            adaptive.acked(wire, sent_at, now);
         }
         self.blocks = self.blocks.saturating_sub(1);
         self.octets = self.octets.saturating_sub(wire);

@@ -27,6 +27,10 @@ const MEASURE_SOON: Duration = Duration::from_secs(2);
 const ALONE: u8 = 8;
 const ALONE_FOR: Duration = Duration::from_millis(20);
 
+/// So many blocks at least tell whether a queue is empty: one of them alone may be late for any
+/// reason.
+const SAMPLES: u64 = 4;
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Phase {
     /// Blocks go one at a time.
@@ -56,6 +60,8 @@ pub(super) struct Adaptive {
     /// The largest of the last blocks, on the wire.
     wire: u64,
     rate: u64,
+    /// The rates of the last rounds.
+    rates: [u64; 3],
     base: Base,
     round: Round,
     measuring: Measuring,
@@ -70,6 +76,10 @@ pub(super) struct Adaptive {
     /// Blocks acknowledged since the window began to open.
     opened: u8,
     first: Option<Instant>,
+    /// When the window was full last.
+    filled: Option<Instant>,
+    /// When a block was acknowledged last.
+    acked: Instant,
     trials: Trials,
 }
 
@@ -80,6 +90,7 @@ impl Adaptive {
             window: 0,
             wire: 0,
             rate: 0,
+            rates: [0; 3],
             base: Base::UNKNOWN,
             round: Round::new(Instant::ZERO),
             measuring: Measuring::Not(Instant::ZERO),
@@ -89,6 +100,8 @@ impl Adaptive {
             alone: 0,
             opened: 0,
             first: None,
+            filled: None,
+            acked: Instant::ZERO,
             trials: Trials::new(),
         }
     }
@@ -129,6 +142,9 @@ impl Adaptive {
             self.measuring = Measuring::Not(now + MEASURE_EVERY);
             self.round = Round::new(now);
         }
+        if in_flight + 2 * wire > self.octets() {
+            self.filled = Some(now);
+        }
         if in_flight == 0 && self.round.octets == 0 {
             // After a pause the round begins with the first block.
             self.round = Round::new(now);
@@ -141,14 +157,18 @@ impl Adaptive {
         if due {
             self.measuring = Measuring::Marked(now);
         }
-        if due || in_flight == 0 {
+        let paused = in_flight == 0
+            && micros(self.acked, now) > self.base.rtt(self.wire, self.rate).max(TARGET / 2);
+        if due || paused {
             self.refill = Some((in_flight + wire).max(volume(self.rate, TARGET)));
         }
     }
 
-    pub(super) fn acked(&mut self, wire: u64, in_flight: u64, sent_at: Instant, now: Instant) {
+    pub(super) fn acked(&mut self, wire: u64, sent_at: Instant, now: Instant) {
         let rtt = micros(sent_at, now).max(1);
-        let full = in_flight + self.wire > self.octets();
+        // The window was full when this block went, or became so behind it.
+        let full = self.filled.is_some_and(|filled| filled >= sent_at);
+        self.acked = now;
         let excess = self.base.sample(rtt, wire, self.rate);
         self.round.take(wire, excess, full);
         self.trials.acked(wire);
@@ -182,7 +202,8 @@ impl Adaptive {
             }
             Phase::Following => {}
         }
-        if sent_at >= self.round.since {
+        self.round.over |= sent_at >= self.round.since;
+        if self.round.over && (self.round.samples >= SAMPLES || self.phase != Phase::Following) {
             self.end_round(now);
         }
     }
@@ -205,7 +226,11 @@ impl Adaptive {
             };
         }
         if self.phase == Phase::Following && !self.trials.is_single() && !round.thin {
-            self.follow(&round, rate);
+            let known = self.rates.into_iter().fold(rate, u64::max);
+            self.rates = [rate, self.rates[0], self.rates[1]];
+            // One slow round says little, unless it was very slow.
+            let slow = round.mean_excess() > 4 * TARGET;
+            self.follow(&round, if slow { rate } else { known });
             self.measure(&round, now);
         }
         if self.phase != Phase::Alone

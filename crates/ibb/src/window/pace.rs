@@ -80,7 +80,9 @@ pub(super) struct Round {
     pub(super) since: Instant,
     pub(super) octets: u64,
     excess: u64,
-    samples: u64,
+    pub(super) samples: u64,
+    /// A block sent in it was acknowledged.
+    pub(super) over: bool,
     pub(super) least_excess: u64,
     /// The window, and not the application, was what held blocks back.
     pub(super) full: bool,
@@ -95,6 +97,7 @@ impl Round {
             octets: 0,
             excess: 0,
             samples: 0,
+            over: false,
             least_excess: u64::MAX,
             full: false,
             thin: false,

@@ -16,6 +16,9 @@ struct Path<'a> {
     service: &'a dyn Fn(u64, u64, bool) -> u64,
     /// Microseconds between two blocks of the application at least.
     pause: u64,
+    /// Acknowledgements come in only at multiples of so many microseconds, and the application
+    /// writes after the last of them.
+    tick: u64,
     block_size: u16,
 }
 
@@ -52,6 +55,7 @@ fn run(window: &mut Window, path: &Path<'_>, from: u64, until: u64) -> Report {
             let begins = arrives.max(free_at);
             free_at = begins + (path.service)(block, begins, begins > arrives);
             last_ack = last_ack.max(free_at + rtt - rtt / 2);
+            last_ack = last_ack.div_ceil(path.tick) * path.tick;
             flight.push_back((last_ack, now, block));
             most = most.max(flight.iter().map(|(_, _, block)| block).sum());
             if now >= from {
@@ -64,17 +68,19 @@ fn run(window: &mut Window, path: &Path<'_>, from: u64, until: u64) -> Report {
             now = next_block;
             continue;
         }
-        let Some((at, sent_at, block)) = flight.pop_front() else {
-            break;
-        };
-        now = at;
-        window.acked(
-            Instant::from_micros(now),
-            Instant::from_micros(sent_at),
-            block as usize,
-        );
-        if now >= from {
-            octets += block;
+        now = ack;
+        while let Some((_, sent_at, block)) =
+            flight.front().copied().filter(|(at, _, _)| *at == now)
+        {
+            flight.pop_front();
+            window.acked(
+                Instant::from_micros(now),
+                Instant::from_micros(sent_at),
+                block as usize,
+            );
+            if now >= from {
+                octets += block;
+            }
         }
     }
     waits.sort_unstable();
@@ -103,6 +109,7 @@ fn a_server_that_slows_down_under_pipelining_gets_one_block_at_a_time() {
             rtt: &|_| 100,
             service: &service,
             pause: 0,
+            tick: 1,
             block_size,
         };
         let single = run(&mut one(), &path, 2 * SECOND, 30 * SECOND);
@@ -124,6 +131,7 @@ fn a_server_that_serves_many_at_once_gets_many() {
         rtt: &|_| 100,
         service: &service,
         pause: 0,
+        tick: 1,
         block_size: 65535,
     };
     let single = run(&mut one(), &path, SECOND, 10 * SECOND);
@@ -154,6 +162,7 @@ fn a_rate_limit_meets_a_small_window() {
         rtt: &|_| 1000,
         service: &service,
         pause: 0,
+        tick: 1,
         block_size: 4096,
     };
     let report = run(&mut Window::adaptive(), &path, 30 * SECOND, 90 * SECOND);
@@ -168,6 +177,7 @@ fn a_path_that_becomes_longer_is_filled_again() {
         rtt: &|now| if now < 20 * SECOND { 20_000 } else { 300_000 },
         service: &bits(10_000_000),
         pause: 0,
+        tick: 1,
         block_size: 4096,
     };
     let report = run(&mut Window::adaptive(), &path, 50 * SECOND, 80 * SECOND);
@@ -181,6 +191,7 @@ fn a_path_that_becomes_slower_is_not_flooded() {
         rtt: &|_| 50_000,
         service: &|wire, at, _| wire * if at < 20 * SECOND { 1 } else { 10 },
         pause: 0,
+        tick: 1,
         block_size: 4096,
     };
     let report = run(&mut Window::adaptive(), &path, 25 * SECOND, 60 * SECOND);
@@ -194,6 +205,7 @@ fn a_path_that_becomes_faster_is_filled() {
         rtt: &|_| 50_000,
         service: &|wire, at, _| wire * if at < 20 * SECOND { 10 } else { 1 },
         pause: 0,
+        tick: 1,
         block_size: 4096,
     };
     let report = run(&mut Window::adaptive(), &path, 30 * SECOND, 60 * SECOND);
@@ -207,10 +219,41 @@ fn jitter_does_not_close_the_window() {
         rtt: &jitter,
         service: &bits(10_000_000),
         pause: 0,
+        tick: 1,
         block_size: 4096,
     };
     let report = run(&mut Window::adaptive(), &path, 5 * SECOND, 60 * SECOND);
     assert!(report.rate >= 1_250_000 * 9 / 10, "{}", report.rate);
+}
+
+#[test]
+fn acknowledgements_that_come_together_open_the_window() {
+    for tick in [1_000, 10_000] {
+        let path = Path {
+            rtt: &|_| 100_000,
+            service: &bits(20_000_000),
+            pause: 0,
+            tick,
+            block_size: 4096,
+        };
+        let report = run(&mut Window::adaptive(), &path, 3 * SECOND, 10 * SECOND);
+        assert!(report.rate >= 2_500_000 * 9 / 10, "{}", report.rate);
+    }
+}
+
+#[test]
+fn a_busy_machine_does_not_close_the_window() {
+    // Now and then everything takes tens of milliseconds longer.
+    let noise = |now: u64| now.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48;
+    let path = Path {
+        rtt: &|now| 100_000 + noise(now / 7_000) % 60_000,
+        service: &bits(40_000_000),
+        pause: 0,
+        tick: 5_000,
+        block_size: 4096,
+    };
+    let report = run(&mut Window::adaptive(), &path, 5 * SECOND, 30 * SECOND);
+    assert!(report.rate >= 2_000_000, "{}", report.rate);
 }
 
 #[test]
@@ -220,6 +263,7 @@ fn an_application_that_has_little_to_send_opens_no_window() {
         rtt: &|_| 50_000,
         service: &bits(10_000_000),
         pause: 20_000,
+        tick: 1,
         block_size: 4096,
     };
     run(&mut window, &path, 0, 60 * SECOND);
@@ -239,6 +283,7 @@ fn never_more_than_the_most_is_in_flight() {
         rtt: &|_| 400_000,
         service: &bits(1_000_000_000),
         pause: 0,
+        tick: 1,
         block_size: 65535,
     };
     let report = run(&mut Window::adaptive(), &path, 5 * SECOND, 20 * SECOND);
@@ -254,6 +299,7 @@ fn blocks_follow_the_measured_rate() {
             rtt: &|_| 20_000,
             service: &bits(rate),
             pause: 0,
+            tick: 1,
             block_size: 65535,
         };
         run(&mut window, &path, 0, 10 * SECOND);
@@ -275,6 +321,7 @@ fn after_a_wait_one_block_goes() {
         rtt: &|_| 20_000,
         service: &bits(10_000_000),
         pause: 0,
+        tick: 1,
         block_size: 4096,
     };
     run(&mut adaptive, &path, 0, SECOND);
