@@ -7,7 +7,7 @@ use super::xml::Stamps;
 use super::{ConnectFailure, LinkError, XmlLink};
 use bytes::BytesMut;
 use bytestreams_stanza::door::{Context as Namespaces, QuickXml};
-use bytestreams_stanza::{Bind, Frame, Framer, Iq, IqBody, Jid, Limits, Payload, Stanza, ns};
+use bytestreams_stanza::{Framer, Jid, Limits, Opening, ns};
 use core::fmt;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
@@ -262,32 +262,10 @@ fn unwrap<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 /// Asks for a resource (RFC 6120, 7).
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "what else the server says can wait"
-)]
 async fn bind(mut wire: Wire<Socket>, account: &Account) -> Result<Client, ConnectFailure> {
-    let wish = Bind {
-        resource: account.jid.resource().map(Into::into),
-        jid: None,
-    };
-    let request = Iq::set(None, "bind".into(), Payload::Bind(wish));
-    wire.write(&Stanza::Iq(request.clone()));
-    wire.flush().await.map_err(LinkError::Io)?;
-    let own = loop {
-        match wire.next().await? {
-            Frame::Stanza(Stanza::Iq(iq)) if iq.id == request.id => match iq.body {
-                IqBody::Result(Some(Payload::Bind(Bind { jid: Some(jid), .. }))) => break jid,
-                IqBody::Error(error) => return Err(ConnectFailure::Bind(error.to_string())),
-                IqBody::Get(_) | IqBody::Set(_) | IqBody::Result(_) => {
-                    return Err(ConnectFailure::Bind("its answer has no JID".into()));
-                }
-            },
-            Frame::Error(error) => return Err(LinkError::Stream(error).into()),
-            Frame::End => return Err(LinkError::Closed.into()),
-            _ => {}
-        }
-    };
+    let opening = Opening::bind("bind".into(), account.jid.resource());
+    let own = wire.open(opening).await?.jid;
+    let own = own.ok_or_else(|| ConnectFailure::Bind("its answer has no JID".into()))?;
     let server = own.to_domain();
     Ok(XmlLink::new(wire, own, server, Stamps::Server))
 }

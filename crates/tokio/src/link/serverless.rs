@@ -1,13 +1,13 @@
 //! Links between two programs without a server: an XML stream over TCP without login, in the manner
 //! of XEP-0174. Nothing is authenticated and nothing is encrypted.
 
-use super::setup::{header, within};
+use super::setup::within;
 use super::socket::prepare;
 use super::wire::Wire;
 use super::xml::Stamps;
 use super::{ConnectFailure, LinkError, XmlLink};
 use crate::file::hex;
-use bytestreams_stanza::{Jid, ns};
+use bytestreams_stanza::{Jid, Opened, Opening, ns};
 use core::fmt::Display;
 use core::time::Duration;
 use std::io;
@@ -60,10 +60,8 @@ async fn call(tcp: TcpStream, setup: &Setup) -> Result<Serverless, ConnectFailur
     let from = tcp.peer_addr().map_err(LinkError::Io)?;
     let own = name(setup, "caller");
     let mut wire = Wire::fresh(tcp, ns::CLIENT);
-    wire.write_text(&header(ns::CLIENT, Some(&own), None, None, true));
-    wire.flush().await.map_err(LinkError::Io)?;
-    let theirs = wire.header(ns::CLIENT).await?;
-    made(wire, own, theirs.from, from)
+    let opened = wire.open(Opening::serverless(&own, None)).await?;
+    made(wire, own, opened, from)
 }
 
 /// Waits for the other side's stream and opens ours.
@@ -74,30 +72,18 @@ async fn answer(
 ) -> Result<Serverless, ConnectFailure> {
     let own = name(setup, "listener");
     let mut wire = Wire::fresh(tcp, ns::CLIENT);
-    let theirs = wire.header(ns::CLIENT).await?;
-    let id = random();
-    wire.write_text(&header(
-        ns::CLIENT,
-        Some(&own),
-        theirs.from.as_ref(),
-        Some(&id),
-        true,
-    ));
-    if theirs.version.is_some() {
-        // RFC 6120, 4.3.2: none to negotiate.
-        wire.write_text("<stream:features/>");
-    }
-    wire.flush().await.map_err(LinkError::Io)?;
-    made(wire, own, theirs.from, from)
+    let opening = Opening::await_serverless(&own, &random());
+    let opened = wire.open(opening).await?;
+    made(wire, own, opened, from)
 }
 
 fn made(
     wire: Wire<TcpStream>,
     own: Jid,
-    peer: Option<Jid>,
+    opened: Opened,
     from: SocketAddr,
 ) -> Result<Serverless, ConnectFailure> {
-    let peer = match peer {
+    let peer = match opened.header.and_then(|header| header.from) {
         Some(peer) if peer == own => {
             return Err(LinkError::Xml(format!("it calls itself {own}, which is us")).into());
         }

@@ -2,10 +2,10 @@
 
 use super::wire::Wire;
 use super::{ConnectFailure, LinkError};
-use bytestreams_stanza::{Frame, Header, Jid, ns};
-use core::fmt::Write;
+use bytestreams_stanza::{Opened, Opening, OpeningError};
 use core::future::Future;
 use core::time::Duration;
+use std::io;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Waits at most so long for a step.
@@ -19,57 +19,54 @@ pub(super) async fn within<T>(
         .unwrap_or(Err(ConnectFailure::TimedOut { step }))
 }
 
-/// The start tag of a stream (RFC 6120, 4.7).
-pub(super) fn header(
-    content: &str,
-    from: Option<&Jid>,
-    to: Option<&Jid>,
-    id: Option<&str>,
-    version: bool,
-) -> String {
-    let mut text = format!(
-        "<?xml version='1.0'?><stream:stream xmlns='{content}' xmlns:stream='{}'",
-        ns::STREAM
-    );
-    let mut attribute = |name: &str, value: Option<&str>| {
-        if let Some(value) = value {
-            // A string takes whatever there is.
-            let _ = write!(text, " {name}='");
-            for c in value.chars() {
-                match c {
-                    '&' => text.push_str("&amp;"),
-                    '<' => text.push_str("&lt;"),
-                    '\'' => text.push_str("&apos;"),
-                    c => text.push(c),
-                }
-            }
-            text.push('\'');
-        }
-    };
-    attribute("from", from.map(Jid::as_str));
-    attribute("to", to.map(Jid::as_str));
-    attribute("id", id);
-    attribute("version", version.then_some("1.0"));
-    text.push('>');
-    text
-}
-
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
-    /// Waits for the other side's header.
-    pub(super) async fn header(&mut self, content: &str) -> Result<Header, ConnectFailure> {
-        match self.next().await {
-            Ok(Frame::Header(header)) if &*header.content == content => Ok(header),
-            Ok(Frame::Header(header)) => Err(LinkError::Xml(format!(
-                "its stream is of {} and not of {content}",
-                header.content
-            ))
-            .into()),
-            Ok(_) => Err(LinkError::Xml("it has no header".into()).into()),
-            Err(error) => {
-                // The other side is told what is wrong, if it still listens.
-                let _ = self.flush().await;
-                Err(error.into())
+    /// Says and hears what it takes to set the stream up.
+    pub(super) async fn open(&mut self, mut opening: Opening) -> Result<Opened, ConnectFailure> {
+        loop {
+            self.say(&mut opening).await.map_err(LinkError::Io)?;
+            let frame = match self.next().await {
+                Ok(frame) => frame,
+                Err(error) => {
+                    // The other side is told what is wrong, if it still listens.
+                    let _ = self.flush().await;
+                    return Err(error.into());
+                }
+            };
+            match opening.handle(frame) {
+                Ok(None) => {}
+                Ok(Some(opened)) => {
+                    self.say(&mut opening).await.map_err(LinkError::Io)?;
+                    return Ok(opened);
+                }
+                Err(error) => {
+                    // Likewise.
+                    let _ = self.say(&mut opening).await;
+                    return Err(failure(error));
+                }
             }
         }
     }
+
+    async fn say(&mut self, opening: &mut Opening) -> io::Result<()> {
+        let words = opening.output();
+        self.write_octets(words.as_slice());
+        words.clear();
+        self.flush().await
+    }
 }
+
+fn failure(error: OpeningError) -> ConnectFailure {
+    let words = error.to_string();
+    match error {
+        OpeningError::Refused(error) if REFUSED.contains(&&*error.condition) => {
+            ConnectFailure::Auth(error.to_string())
+        }
+        OpeningError::Refused(error) => LinkError::Stream(error).into(),
+        OpeningError::Unbound(error) => ConnectFailure::Bind(error.to_string()),
+        OpeningError::Ended => LinkError::Closed.into(),
+        OpeningError::BadHeader | OpeningError::Unexpected | _ => LinkError::Xml(words).into(),
+    }
+}
+
+/// Stream errors that are about who we are (XEP-0114, section 3; RFC 6120, 4.9.3).
+const REFUSED: [&str; 3] = ["not-authorized", "conflict", "host-unknown"];

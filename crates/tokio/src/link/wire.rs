@@ -3,8 +3,9 @@
 use super::LinkError;
 use bytes::Bytes;
 use bytestreams_stanza::door::QuickXml;
-use bytestreams_stanza::{Frame, Framer, Limits, OutBuf, Stanza, XmlWriter};
-use core::fmt::Write;
+use bytestreams_stanza::{
+    Frame, Framer, Limits, OutBuf, Stanza, XmlWriter, write_stream_end, write_stream_error,
+};
 use core::future::poll_fn;
 use core::ops::Range;
 use core::pin::Pin;
@@ -30,7 +31,7 @@ pub(super) struct Wire<S> {
     early: Bytes,
     out: OutBuf,
     after_read: Option<fn(&S)>,
-    /// The text of what is wrong has been written, or the end was seen.
+    /// Our end of the stream has been written.
     ended: bool,
 }
 
@@ -65,8 +66,15 @@ impl<S> Wire<S> {
         self.writer.write(stanza, &mut self.out);
     }
 
-    pub(super) fn write_text(&mut self, text: &str) {
-        self.out.extend_from_slice(text.as_bytes());
+    pub(super) fn write_octets(&mut self, octets: &[u8]) {
+        self.out.extend_from_slice(octets);
+    }
+
+    /// Writes the end tag, once.
+    pub(super) fn write_end(&mut self) {
+        if !core::mem::replace(&mut self.ended, true) {
+            write_stream_end(&mut self.out);
+        }
     }
 
     pub(super) fn buffered(&self) -> usize {
@@ -106,18 +114,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             frame
         };
         match frame? {
-            Ok(frame) => {
-                self.ended |= matches!(frame, Frame::End);
-                Some(Ok(frame))
-            }
+            Ok(frame) => Some(Ok(frame)),
             Err(error) => {
                 if !core::mem::replace(&mut self.ended, true) {
-                    // A buffer takes whatever there is.
-                    let _ = write!(
-                        self.out,
-                        "<stream:error><{} xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>",
-                        error.condition()
-                    );
+                    write_stream_error(error.condition(), &mut self.out);
                 }
                 Some(Err(LinkError::Xml(error.to_string())))
             }
@@ -199,7 +199,7 @@ mod tests {
         far.read_to_string(&mut heard).await.expect("text");
         assert_eq!(
             heard,
-            "<stream:error><not-well-formed xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"
+            "<stream:error><not-well-formed xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>"
         );
     }
 

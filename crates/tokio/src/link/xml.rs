@@ -118,7 +118,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> StanzaLink for XmlLink<
         loop {
             match &mut self.closing {
                 Closing::No => {
-                    self.wire.write_text("</stream:stream>");
+                    self.wire.write_end();
                     self.closing = Closing::Flush;
                 }
                 Closing::Flush => {
