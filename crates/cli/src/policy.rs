@@ -4,7 +4,7 @@ use crate::args::Accept;
 use crate::ask::Asker;
 use crate::escape::escape;
 use crate::failure::{DECLINED, FAILED, Failure, status_of_receive};
-use crate::report::{Done, Event, Reporter, octets};
+use crate::report::{self, Done, Event, Reporter, octets};
 use crate::stop::Stop;
 use crate::track::Track;
 use bytestreams_tokio::file::Store;
@@ -163,7 +163,7 @@ impl Policy {
         offer.decline(Some(words));
         self.reporter.event(&Event::Failed {
             sid: Some(sid),
-            reason: &format!("declined: {words}"),
+            reason: &format!("{}{words}", report::DECLINED),
         });
     }
 

@@ -13,6 +13,9 @@ use std::time::Instant;
 /// How often progress is told in JSON at most.
 const PACE: Duration = Duration::from_millis(100);
 
+/// How the reason of what was declined here begins.
+pub(crate) const DECLINED: &str = "declined: ";
+
 /// Something that happened. Everything in it may come from a peer.
 #[derive(Debug)]
 pub(crate) enum Event<'a> {
@@ -379,7 +382,10 @@ fn in_words(event: &Event<'_>) -> Option<String> {
             }
             text
         }
-        Event::Failed { reason, .. } => format!("Failed: {}.", escape(reason)),
+        Event::Failed { reason, .. } => match reason.strip_prefix(DECLINED) {
+            Some(words) => format!("Declined: {}.", escape(words)),
+            None => format!("Failed: {}.", escape(reason)),
+        },
     })
 }
 

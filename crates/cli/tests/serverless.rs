@@ -318,6 +318,39 @@ fn hostile_names_stay_in_the_directory() {
 }
 
 #[test]
+fn once_means_one_file() {
+    let there = tempfile::tempdir().unwrap();
+    let (receiver, addr) = Running::receiver(there.path(), &["--accept", "any", "--once"]);
+    let (mut first, mut second) = (Peer::connect(&addr), Peer::connect(&addr));
+    assert!(first.offer("s1", "name='a' size='3'").contains("result"));
+    // The sid is of another peer, and so of another stream.
+    assert!(
+        second
+            .offer("s1", "name='b' size='3'")
+            .contains("forbidden")
+    );
+    first.open("s1");
+    first.data("s1", 0, "YWJj");
+    first.close("s1");
+    receiver.exits(0);
+    assert_eq!(names(there.path()), (vec!["a".into()], vec![]));
+}
+
+#[test]
+fn a_withdrawn_offer_leaves_the_receiver_as_it_was() {
+    let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let photo = file(here.path(), "photo.jpg", &content(1000));
+    let (mut receiver, addr) = Running::receiver(there.path(), &["--accept", "any"]);
+    let mut peer = Peer::connect(&addr);
+    peer.offer("s1", "name='a' size='3'");
+    drop(peer);
+    assert_eq!(receiver.event("failed")["sid"], "s1");
+    assert_eq!(names(there.path()), (vec![], vec![]));
+    Running::sender(&photo, &addr, &[]).exits(0);
+    receiver.event("done");
+}
+
+#[test]
 fn a_file_shorter_than_declared_is_no_file() {
     let there = tempfile::tempdir().unwrap();
     let (mut receiver, addr) = Running::receiver(there.path(), &["--accept", "any"]);
