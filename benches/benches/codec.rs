@@ -16,8 +16,9 @@ fn encode(c: &mut Criterion) {
         let octets = Bytes::from(block(size, 0));
         let id = id(0);
         let mut ours = ours::Encoder::new();
+        let stanza = ours.stanza(&id, 7, &octets);
         group.bench_function(BenchmarkId::new("ours", size), |b| {
-            b.iter(|| black_box(ours.encode(&id, 7, black_box(&octets)).len()));
+            b.iter(|| black_box(ours.encode(black_box(&stanza)).len()));
         });
         let mut bound = bound::Bound::new();
         group.bench_function(BenchmarkId::new("bound", size), |b| {
@@ -35,7 +36,9 @@ fn decode(c: &mut Criterion) {
     for size in SIZES {
         group.throughput(Throughput::Bytes(size as u64));
         let octets = Bytes::from(block(size, 0));
-        let text = ours::Encoder::new().encode(&id(0), 7, &octets).to_vec();
+        let mut encoder = ours::Encoder::new();
+        let stanza = encoder.stanza(&id(0), 7, &octets);
+        let text = encoder.encode(&stanza).to_vec();
         let mut bound = bound::Bound::new();
         group.bench_function(BenchmarkId::new("bound", size), |b| {
             b.iter(|| black_box(bound.decode(black_box(&text)).octets));

@@ -26,9 +26,9 @@ impl Encoder {
         }
     }
 
-    /// Makes the stanza of a block and writes it.
-    pub(crate) fn encode(&mut self, id: &str, seq: u16, octets: &Bytes) -> &[u8] {
-        let stanza = Stanza::Iq(Iq {
+    /// Makes the stanza of a block.
+    pub(crate) fn stanza(&self, id: &str, seq: u16, octets: &Bytes) -> Stanza {
+        Stanza::Iq(Iq {
             from: Some(self.from.clone()),
             to: Some(self.to.clone()),
             id: Id::from(id),
@@ -37,9 +37,13 @@ impl Encoder {
                 seq,
                 octets: octets.clone(),
             })),
-        });
+        })
+    }
+
+    /// Writes a stanza.
+    pub(crate) fn encode(&mut self, stanza: &Stanza) -> &[u8] {
         self.out.clear();
-        self.writer.write(&stanza, &mut self.out);
+        self.writer.write(stanza, &mut self.out);
         self.out.as_slice()
     }
 }

@@ -1,127 +1,163 @@
 //! Buffers for decoded blocks, used again once the blocks are gone.
 
-use bytes::{Bytes, BytesMut};
-
 use crate::Limits;
 use alloc::vec::Vec;
+use bytes::{Bytes, BytesMut};
 
 /// Lends room for one block at a time and takes it back when all who hold the block let go.
 ///
-/// Blocks share buffers of at most 64 KiB, so a block that is held keeps its neighbours' room; one
-/// of less than a 32nd of a buffer gets an allocation of its own, which bounds that.
+/// Each block has a buffer of its own, of the next power of two: one that is held keeps no
+/// other's room. What was written once stays initialised, so that a buffer that is used again is
+/// neither allocated nor cleared.
 #[derive(Debug)]
 pub(crate) struct Slab {
-    buffers: Vec<BytesMut>,
-    /// The buffer in use.
-    current: usize,
-    /// Octets of a shared buffer.
-    chunk: usize,
-    /// For blocks too small to share a buffer.
-    small: BytesMut,
-    in_small: bool,
+    classes: Vec<Class>,
+    /// Octets of all buffers.
+    kept: usize,
+    /// Octets of all buffers at most.
+    most: usize,
+}
+
+/// Buffers of one size.
+#[derive(Debug)]
+struct Class {
+    size: usize,
+    /// Each of them whole; blocks are slices of them.
+    buffers: Vec<Bytes>,
+    /// The buffer lent longest ago.
+    next: usize,
 }
 
 impl Slab {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {
-            buffers: Vec::new(),
-            current: 0,
-            chunk: limits.block.clamp(64, CHUNK).next_power_of_two(),
-            small: BytesMut::new(),
-            in_small: false,
+            classes: Vec::new(),
+            kept: 0,
+            most: limits.block.next_power_of_two() * BUFFERS,
         }
     }
 
-    /// An empty buffer with room for `octets`; what was written and not taken is forgotten.
-    ///
-    /// The caller writes into it (without allocating, up to `octets`), then calls
-    /// [`Self::take`].
-    pub(crate) fn buffer(&mut self, octets: usize) -> &mut BytesMut {
-        if octets < self.chunk / SMALL {
-            self.in_small = true;
-            self.small = BytesMut::with_capacity(octets);
-            return &mut self.small;
-        }
-        self.in_small = false;
-        let current = self.find(octets);
-        self.current = current;
-        match self.buffers.get_mut(current) {
-            Some(buffer) => buffer,
-            // `find` answers with a place that exists.
-            None => &mut self.small,
-        }
-    }
-
-    /// What was written into the buffer lent last.
-    pub(crate) fn take(&mut self) -> Bytes {
-        if self.in_small {
-            return core::mem::take(&mut self.small).freeze();
-        }
-        self.buffers
-            .get_mut(self.current)
-            .map(|buffer| buffer.split().freeze())
-            .unwrap_or_default()
-    }
-
-    fn find(&mut self, octets: usize) -> usize {
-        let wanted = octets.max(self.chunk);
-        let count = self.buffers.len();
-        // The one in use first, as long as there is room; from its start again if all let go.
-        if let Some(buffer) = self.buffers.get_mut(self.current) {
-            buffer.clear();
-            if buffer.try_reclaim(wanted) || buffer.capacity() >= octets {
-                return self.current;
+    /// Lends `room` octets, which hold anything, to `write`, and makes a block of as many as it
+    /// says that it wrote.
+    pub(crate) fn fill<E>(
+        &mut self,
+        room: usize,
+        write: impl FnOnce(&mut [u8]) -> Result<usize, E>,
+    ) -> Result<Bytes, E> {
+        let size = room.next_power_of_two().max(SMALLEST);
+        let at = match self.classes.iter().position(|class| class.size == size) {
+            Some(at) => at,
+            None => {
+                self.classes.push(Class {
+                    size,
+                    buffers: Vec::new(),
+                    next: 0,
+                });
+                self.classes.len() - 1
             }
+        };
+        let Some(class) = self.classes.get_mut(at) else {
+            return Ok(Bytes::new());
+        };
+        let (place, mut buffer) = class.free();
+        let written = write(buffer.get_mut(..room).unwrap_or_default());
+        let buffer = buffer.freeze();
+        let block = written.map(|octets| buffer.slice(..octets.min(room)));
+        match place.and_then(|place| class.buffers.get_mut(place)) {
+            Some(place) => *place = buffer,
+            None => self.keep(at, buffer),
         }
-        // The next is the one lent longest ago.
-        for step in 1..count {
-            let index = (self.current + step) % count;
-            if let Some(buffer) = self.buffers.get_mut(index) {
-                buffer.clear();
-                if buffer.try_reclaim(wanted) {
-                    return index;
+        block
+    }
+
+    /// Keeps a new buffer, if need be in place of others.
+    fn keep(&mut self, at: usize, buffer: Bytes) {
+        let size = buffer.len();
+        if self.kept + size > self.most {
+            for (other, class) in self.classes.iter_mut().enumerate() {
+                if other != at {
+                    self.kept -= class.size * class.buffers.len();
+                    *class = Class {
+                        buffers: Vec::new(),
+                        next: 0,
+                        ..*class
+                    };
                 }
             }
         }
-        let fresh = BytesMut::with_capacity(wanted);
-        if count < BUFFERS {
-            self.buffers.push(fresh);
-            return count;
+        let full = self.kept + size > self.most;
+        let Some(class) = self.classes.get_mut(at) else {
+            return;
+        };
+        if !full {
+            self.kept += size;
+            // Behind the one lent last, before the one lent longest ago.
+            class.buffers.insert(class.next, buffer);
+            class.next += 1;
+        } else if let Some(place) = class.buffers.get_mut(class.next) {
+            *place = buffer;
+            class.next += 1;
         }
-        let oldest = (self.current + 1) % count;
-        if let Some(buffer) = self.buffers.get_mut(oldest) {
-            *buffer = fresh;
-        }
-        oldest
     }
 }
 
-/// Octets of a shared buffer at most.
-const CHUNK: usize = 65_536;
-/// Shared buffers kept at most: together a session's receive buffer and some.
+impl Class {
+    /// A buffer that nobody holds, with its place; a new one where all that are looked at are
+    /// held.
+    fn free(&mut self) -> (Option<usize>, BytesMut) {
+        let count = self.buffers.len();
+        if self.next >= count {
+            self.next = 0;
+        }
+        for step in 0..count.min(LOOKS) {
+            let place = (self.next + step) % count;
+            let Some(buffer) = self.buffers.get_mut(place).filter(|b| b.is_unique()) else {
+                continue;
+            };
+            if let Ok(buffer) = core::mem::take(buffer).try_into_mut() {
+                self.next = place + 1;
+                return (Some(place), buffer);
+            }
+        }
+        // Cut off, the buffer counts its holders from the start, and never allocates for it again.
+        let mut buffer = BytesMut::zeroed(self.size + 1);
+        drop(buffer.split_off(self.size));
+        (None, buffer)
+    }
+}
+
+/// The largest blocks for which there is room: together a session's receive buffer and some.
 const BUFFERS: usize = 24;
-/// Blocks smaller than this part of a buffer do not share one.
-const SMALL: usize = 32;
+/// Octets of a buffer at least.
+const SMALLEST: usize = 64;
+/// Buffers that are looked at before a new one is made.
+const LOOKS: usize = 8;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn put(slab: &mut Slab, octets: usize) -> Bytes {
-        let buffer = slab.buffer(octets);
-        assert!(buffer.is_empty() && buffer.capacity() >= octets);
-        buffer.resize(octets, 7);
-        slab.take()
+        let block = slab.fill(octets, |room| {
+            assert_eq!(room.len(), octets);
+            room.fill(7);
+            Ok::<_, ()>(room.len())
+        });
+        block.expect("a block")
+    }
+
+    fn count(slab: &Slab) -> usize {
+        slab.classes.iter().map(|class| class.buffers.len()).sum()
     }
 
     #[test]
-    fn a_buffer_is_used_again_once_its_blocks_are_gone() {
+    fn a_buffer_is_used_again_once_its_block_is_gone() {
         let mut slab = Slab::new(&Limits::DEFAULT);
         let first = put(&mut slab, 65_535);
         let place = first.as_ptr();
         drop(first);
         assert_eq!(put(&mut slab, 65_535).as_ptr(), place);
-        assert_eq!(slab.buffers.len(), 1);
+        assert_eq!(count(&slab), 1);
     }
 
     #[test]
@@ -133,31 +169,39 @@ mod tests {
             assert_ne!(other.as_ptr(), held.as_ptr());
         }
         assert!(held.iter().all(|b| *b == 7));
-        assert!(slab.buffers.len() <= 2);
+        assert_eq!(count(&slab), 2);
+    }
+
+    #[test]
+    fn blocks_that_leave_in_their_order_take_turns() {
+        let mut slab = Slab::new(&Limits::DEFAULT);
+        let mut held = alloc::collections::VecDeque::new();
+        for round in 0..1000 {
+            held.push_back(put(&mut slab, 4095));
+            if round >= 100 {
+                held.pop_front();
+            }
+        }
+        assert!(count(&slab) <= 102, "{}", count(&slab));
     }
 
     #[test]
     fn what_is_kept_is_bounded_however_much_is_held() {
         let mut slab = Slab::new(&Limits::DEFAULT);
-        let held: Vec<_> = (0..100).map(|_| put(&mut slab, 65_535)).collect();
-        assert_eq!(slab.buffers.len(), BUFFERS);
-        assert!(held.iter().all(|block| block.len() == 65_535));
+        for octets in [65_535, 4096, 100, 65_535] {
+            let held: Vec<_> = (0..2000).map(|_| put(&mut slab, octets)).collect();
+            assert!(slab.kept <= slab.most);
+            let kept: usize = slab.classes.iter().map(|c| c.size * c.buffers.len()).sum();
+            assert_eq!(slab.kept, kept);
+            assert!(held.iter().all(|block| block.len() == octets));
+        }
     }
 
     #[test]
-    fn a_tiny_block_does_not_hold_a_whole_buffer() {
+    fn a_block_that_fails_leaves_its_buffer() {
         let mut slab = Slab::new(&Limits::DEFAULT);
-        let held = put(&mut slab, 1);
-        assert_eq!(held.len(), 1);
-        assert!(slab.buffers.is_empty());
-    }
-
-    #[test]
-    fn what_is_not_taken_is_forgotten() {
-        let mut slab = Slab::new(&Limits::DEFAULT);
-        slab.buffer(4096).extend_from_slice(b"abc");
-        assert_eq!(slab.buffer(4096).len(), 0);
-        slab.buffer(10).extend_from_slice(b"abc");
-        assert_eq!(put(&mut slab, 10).len(), 10);
+        assert_eq!(slab.fill(100, |_| Err(1)), Err(1));
+        assert_eq!(slab.fill(100, |_| Ok::<_, ()>(3)).map(|b| b.len()), Ok(3));
+        assert_eq!(count(&slab), 1);
     }
 }

@@ -446,12 +446,13 @@ impl Decoder {
             self.exceed("block");
             return;
         }
-        self.tools
-            .slab
-            .buffer(octets.len())
-            .extend_from_slice(octets);
-        let block = self.tools.slab.take();
-        self.draft.octets(block);
+        let block = self.tools.slab.fill(octets.len(), |room| {
+            room.copy_from_slice(octets);
+            Ok::<_, Infallible>(octets.len())
+        });
+        match block {
+            Ok(block) => self.draft.octets(block),
+        }
     }
 
     fn end(&mut self) {
@@ -558,21 +559,22 @@ impl TokenSink for Decoder {
 impl Tools {
     /// Decodes one block into the slab.
     pub(crate) fn decode(&mut self, text: &[u8]) -> Result<Bytes, Fault> {
-        let room = Base64::decoded_len(text.len());
-        let buffer = self.slab.buffer(room);
-        buffer.resize(room, 0);
-        let octets = self
-            .base64
-            .decode(text, buffer)
-            .map_err(|error| match error {
+        let Self {
+            slab,
+            base64,
+            limits,
+            ..
+        } = self;
+        slab.fill(Base64::decoded_len(text.len()), |room| {
+            let octets = base64.decode(text, room).map_err(|error| match error {
                 Base64Error::Invalid => Fault::Base64,
                 Base64Error::TooLong => Fault::Limit("block"),
             })?;
-        if octets > self.limits.block {
-            return Err(Fault::Limit("block"));
-        }
-        buffer.truncate(octets);
-        Ok(self.slab.take())
+            if octets > limits.block {
+                return Err(Fault::Limit("block"));
+            }
+            Ok(octets)
+        })
     }
 }
 
