@@ -72,6 +72,7 @@ fn every_door_refuses_what_ends_the_stream() {
             "duplicate-xmlns",
             "instruction-before",
             "reserved-namespace",
+            "tag-behind",
             "text-behind",
             "two-elements",
         ]

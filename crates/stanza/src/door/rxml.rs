@@ -42,6 +42,9 @@ fn read<S: TokenSink>(
     let mut depth = 0_usize;
     let mut ended = false;
     for mut piece in element.chunks(PIECE) {
+        if ended {
+            return Err(XmlFault::NotWellFormed.into());
+        }
         while let Some(event) = next(parser, &mut piece)? {
             match event {
                 Event::StartElement(_, (ns, name), attributes) => {
@@ -67,6 +70,10 @@ fn read<S: TokenSink>(
                     depth -= 1;
                     ended = depth == 0;
                     push(sink, Token::Close)?;
+                    // What follows would stay in the parser until the next element.
+                    if ended && !piece.is_empty() {
+                        return Err(XmlFault::NotWellFormed.into());
+                    }
                 }
                 Event::Text(..) | Event::EndElement(_) => {
                     return Err(XmlFault::NotWellFormed.into());
