@@ -25,7 +25,7 @@ const MEASURE_EVERY: Duration = Duration::from_secs(10);
 const MEASURE_SOON: Duration = Duration::from_secs(2);
 /// So many blocks go alone at first, or as many as fit into [`ALONE_FOR`], but one at least.
 const ALONE: u8 = 8;
-const ALONE_FOR: Duration = Duration::from_millis(20);
+const ALONE_FOR: Duration = Duration::from_millis(30);
 
 /// So many blocks at least tell whether a queue is empty: one of them alone may be late for any
 /// reason.
@@ -187,6 +187,7 @@ impl Adaptive {
                 self.alone += 1;
                 let for_long = self.first.is_some_and(|first| now >= first + ALONE_FOR);
                 if self.alone >= ALONE || for_long {
+                    self.trials.alone_over(now);
                     self.open(2 * self.wire);
                 }
             }

@@ -124,6 +124,30 @@ fn a_server_that_slows_down_under_pipelining_gets_one_block_at_a_time() {
 }
 
 #[test]
+fn a_short_file_loses_little_to_the_trials() {
+    let many = |wire: u64, _: u64, crowded: bool| wire / 100 + if crowded { 60 } else { 250 };
+    let one_by_one = |wire: u64, _: u64, crowded: bool| wire * if crowded { 4 } else { 1 } / 10;
+    let services: [&dyn Fn(u64, u64, bool) -> u64; 2] = [&many, &one_by_one];
+    for service in services {
+        let path = Path {
+            rtt: &|_| 100,
+            service,
+            pause: 0,
+            tick: 1,
+            block_size: 65535,
+        };
+        let single = run(&mut one(), &path, 0, SECOND);
+        let adaptive = run(&mut Window::adaptive(), &path, 0, SECOND);
+        assert!(
+            adaptive.rate * 100 >= single.rate * 75,
+            "{} and one at a time {}",
+            adaptive.rate,
+            single.rate
+        );
+    }
+}
+
+#[test]
 fn a_server_that_serves_many_at_once_gets_many() {
     // As ejabberd on the same machine: a fixed cost a block that overlaps with the next one's.
     let service = |wire: u64, _: u64, crowded: bool| wire / 100 + if crowded { 60 } else { 250 };

@@ -53,6 +53,7 @@ pub(super) struct Trials {
     /// The rate of blocks that went alone, of `alone_chunk` octets.
     alone_rate: u64,
     alone_chunk: u16,
+    largest_alone: u16,
     size_again: Instant,
     count_again: Instant,
     count_failures: u32,
@@ -70,6 +71,7 @@ impl Trials {
             largest: 0,
             alone_rate: 0,
             alone_chunk: LEAST,
+            largest_alone: u16::MAX,
             size_again: Instant::ZERO,
             count_again: Instant::ZERO,
             count_failures: 0,
@@ -84,14 +86,43 @@ impl Trials {
         self.way.chunk
     }
 
-    /// Takes the round trip of a block that was alone in flight.
+    /// Takes the round trip of a block that was alone in flight, at the start: where one is short,
+    /// the next block is larger, until that moves no more.
     pub(super) fn alone(&mut self, wire: u64, rtt: u64) {
         let measured = rate(wire, rtt);
-        self.alone_rate = if self.alone_rate == 0 {
-            measured
+        if self.way.chunk == self.alone_chunk {
+            self.alone_rate = match self.alone_rate {
+                0 => measured,
+                known => (known + measured) / 2,
+            };
+        } else if wire < u64::from(self.way.chunk) * 4 / 3
+            || measured < self.alone_rate - self.alone_rate / 10
+        {
+            // The block size, or the application, allows no more; or it moves less.
+            self.way.chunk = self.alone_chunk;
+            self.largest_alone = self.alone_chunk;
         } else {
-            (self.alone_rate + measured) / 2
-        };
+            self.alone_rate = measured;
+            self.alone_chunk = self.way.chunk;
+        }
+        let larger = self.larger();
+        if 2 * rtt <= BLOCK_TIME && larger <= self.largest_alone {
+            self.way.chunk = larger;
+        }
+    }
+
+    /// From now on many blocks go.
+    pub(super) const fn alone_over(&mut self, now: Instant) {
+        self.way.chunk = self.alone_chunk;
+        self.meter = Meter::new(now);
+    }
+
+    /// The next size of blocks.
+    const fn larger(&self) -> u16 {
+        match self.way.chunk.saturating_mul(2) {
+            larger @ ..=MOST_DOUBLED => larger,
+            _ => u16::MAX,
+        }
     }
 
     pub(super) fn acked(&mut self, wire: u64) {
@@ -128,12 +159,16 @@ impl Trials {
                 };
                 false
             }
-            State::Settled => match self.meter.verdict(blocks, ROUNDS, now) {
-                Some(measured) if following || self.way.single => {
+            State::Settled => match self.plainly_worse(now).or_else(|| {
+                self.meter
+                    .verdict(blocks, ROUNDS, now)
+                    .filter(|_| following || self.way.single)
+            }) {
+                Some(measured) => {
                     self.meter = Meter::new(now);
                     self.consider(measured, rate, now)
                 }
-                _ => false,
+                None => false,
             },
             State::Trying { from, before } => {
                 // What is plainly worse needs no long look.
@@ -150,6 +185,16 @@ impl Trials {
                 }
             }
         }
+    }
+
+    /// The rate, if it is far below that of one block at a time: that needs no long look.
+    fn plainly_worse(&self, now: Instant) -> Option<u64> {
+        if self.way.single || self.alone_chunk != self.way.chunk {
+            return None;
+        }
+        self.meter
+            .verdict(2, 1, now)
+            .filter(|measured| *measured < self.alone_rate / 2)
     }
 
     /// Starts a trial if one is worth it.
@@ -170,10 +215,7 @@ impl Trials {
             };
             return self.turn(single, measured, now);
         }
-        let larger = match self.way.chunk.saturating_mul(2) {
-            larger @ ..=MOST_DOUBLED => larger,
-            _ => u16::MAX,
-        };
+        let larger = self.larger();
         let wire = u64::from(larger) * 4 / 3;
         if self.largest >= u64::from(self.way.chunk) * 4 / 3
             && larger > self.way.chunk
@@ -214,7 +256,7 @@ impl Trials {
             // One block against many.
             if much_more {
                 self.count_failures = 0;
-                self.count_again = now + COUNT_AGAIN * 5;
+                self.count_again = now + COUNT_AGAIN;
                 return false;
             }
             self.count_failures = (self.count_failures + 1).min(5);
