@@ -44,9 +44,28 @@ impl Failure {
     }
 }
 
+/// The reason of a transfer whose link ended: scripts try it again.
+const LINK_LOST: &str = "link-lost";
+
 impl From<ConnectFailure> for Failure {
     fn from(failure: ConnectFailure) -> Self {
         Self::unconnected(failure.to_string())
+    }
+}
+
+/// Why a file was not sent, for people and scripts.
+pub(crate) fn words_of_send(error: &SendError) -> String {
+    match error {
+        SendError::Transfer(Reason::LinkLost) => LINK_LOST.into(),
+        _ => error.to_string(),
+    }
+}
+
+/// Why a file was not received, for people and scripts.
+pub(crate) fn words_of_receive(error: &ReceiveError) -> String {
+    match error {
+        ReceiveError::Transfer(Reason::LinkLost) => LINK_LOST.into(),
+        _ => error.to_string(),
     }
 }
 

@@ -70,7 +70,7 @@ fn main() -> ExitCode {
 }
 
 async fn run(command: Command) -> Result<(), Failure> {
-    let stop = Stop::watch();
+    let stop = Stop::watch()?;
     match command {
         Command::Demo(args) => demo::run(&args, &Arc::new(Reporter::new(args.json)), &stop).await,
         Command::Send(args) => send::run(&args, &Reporter::new(args.json), &stop).await,

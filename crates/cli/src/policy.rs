@@ -3,15 +3,16 @@
 use crate::args::Accept;
 use crate::ask::Asker;
 use crate::escape::escape;
-use crate::failure::{DECLINED, FAILED, Failure, status_of_receive};
+use crate::failure::{DECLINED, FAILED, Failure, status_of_receive, words_of_receive};
 use crate::report::{self, Done, Event, Reporter, octets};
 use crate::stop::Stop;
 use crate::track::Track;
 use bytestreams_tokio::file::Store;
 use bytestreams_tokio::{Config, Offer, ReceiveFile, receive_file};
 use core::net::SocketAddr;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// What every offer is measured by, and how the program is to end.
 #[derive(Debug)]
@@ -26,6 +27,37 @@ pub(crate) struct Policy {
     pub(crate) stop: Stop,
     pub(crate) asker: Asker,
     pub(crate) course: Course,
+    pub(crate) underway: Underway,
+}
+
+/// Files on their way that can be resumed. Their sender may be gone without anybody saying so: when
+/// the same account offers the same file again, the new transfer goes on from where the old one is.
+#[derive(Debug, Default)]
+pub(crate) struct Underway(Mutex<HashMap<Resumable, Arc<Notify>>>);
+
+/// Account, name, size, MD5.
+type Resumable = (String, Option<Arc<str>>, u64, [u8; 16]);
+
+impl Underway {
+    /// Takes the place of the one that is on its way, which is told to give up.
+    fn replace(&self, file: &Resumable) -> Arc<Notify> {
+        let new = Arc::new(Notify::new());
+        if let Some(old) = self.map().insert(file.clone(), new.clone()) {
+            old.notify_one();
+        }
+        new
+    }
+
+    fn remove(&self, file: &Resumable, mine: &Arc<Notify>) {
+        let mut map = self.map();
+        if map.get(file).is_some_and(|there| Arc::ptr_eq(there, mine)) {
+            map.remove(file);
+        }
+    }
+
+    fn map(&self) -> std::sync::MutexGuard<'_, HashMap<Resumable, Arc<Notify>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Where the program stands.
@@ -170,12 +202,27 @@ impl Policy {
     async fn receive(&self, offer: Offer, sid: &str) {
         let name = offer.file().name.as_deref().unwrap_or(sid).to_owned();
         let mut track = Track::new(&self.reporter, sid, &name, offer.file().size);
+        let resumable = self.resumable(&offer);
+        let replaced = match &resumable {
+            Some(file) => self.underway.replace(file),
+            None => Arc::default(),
+        };
         let received = tokio::select! {
             received = receive_file(offer, &self.store, &self.how, |event| track.event(event)) => {
                 Some(received)
             }
             () = self.stop.wanted() => None,
+            () = replaced.notified() => {
+                track.end(&Event::Failed {
+                    sid: Some(sid),
+                    reason: "its sender offered the file again",
+                });
+                return;
+            }
         };
+        if let Some(file) = &resumable {
+            self.underway.remove(file, &replaced);
+        }
         let outcome = match received {
             Some(Ok(received)) => {
                 let stored = received.file;
@@ -195,7 +242,7 @@ impl Policy {
             Some(Err(error)) => {
                 track.end(&Event::Failed {
                     sid: Some(sid),
-                    reason: &error.to_string(),
+                    reason: &words_of_receive(&error),
                 });
                 Err(Failure::told(status_of_receive(&error)))
             }
@@ -211,6 +258,19 @@ impl Policy {
         if self.once {
             self.finish(outcome);
         }
+    }
+
+    fn resumable(&self, offer: &Offer) -> Option<Resumable> {
+        let file = offer.file();
+        let (true, Some(size), Some(hash)) = (self.how.resume, file.size, file.hash) else {
+            return None;
+        };
+        Some((
+            offer.from().bare().as_str().to_owned(),
+            file.name.clone(),
+            size,
+            hash,
+        ))
     }
 
     fn finish(&self, outcome: Result<(), Failure>) {

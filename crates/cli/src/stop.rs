@@ -1,6 +1,7 @@
 //! The wish to stop: Ctrl-C, or SIGTERM.
 
-use crate::failure::FAILED;
+use crate::failure::{FAILED, Failure};
+use std::io;
 use tokio::sync::watch;
 
 /// Says when the program is to stop. Clones say the same.
@@ -8,16 +9,20 @@ use tokio::sync::watch;
 pub(crate) struct Stop(watch::Receiver<bool>);
 
 impl Stop {
-    /// Watches the signals. The second one ends the program at once.
-    pub(crate) fn watch() -> Self {
+    /// Watches the signals from now on. The second one ends the program at once.
+    pub(crate) fn watch() -> Result<Self, Failure> {
+        let mut signals = Signals::new().map_err(|e| Failure {
+            status: FAILED,
+            message: format!("no signals: {e}"),
+        })?;
         let (sender, receiver) = watch::channel(false);
         tokio::spawn(async move {
-            signalled().await;
+            signals.next().await;
             let _ = sender.send(true);
-            signalled().await;
+            signals.next().await;
             std::process::exit(i32::from(FAILED));
         });
-        Self(receiver)
+        Ok(Self(receiver))
     }
 
     /// Waits until the program is to stop.
@@ -30,19 +35,39 @@ impl Stop {
 }
 
 #[cfg(unix)]
-async fn signalled() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut term) = signal(SignalKind::terminate()) else {
-        let _ = tokio::signal::ctrl_c().await;
-        return;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = term.recv() => {}
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }
 
-#[cfg(not(unix))]
-async fn signalled() {
-    let _ = tokio::signal::ctrl_c().await;
+#[cfg(windows)]
+struct Signals(tokio::signal::windows::CtrlC);
+
+#[cfg(windows)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        tokio::signal::windows::ctrl_c().map(Self)
+    }
+
+    async fn next(&mut self) {
+        let _ = self.0.recv().await;
+    }
 }

@@ -423,8 +423,9 @@ fn a_full_disk_fails_the_transfer_and_says_so() {
     );
     let (mut receiver, to) = listening(receive.args("--once"));
     let mut sender = Cli::send(&file, &to).args("--method ibb").start();
-    sender.exits(1, TRANSFER);
-    receiver.event("failed", TRANSFER);
+    sender.exits(3, TRANSFER);
+    let failed = receiver.event("failed", TRANSFER);
+    assert!(text(&failed, "reason").contains("space"), "{failed}");
     receiver.exits(1, LOGIN);
 }
 

@@ -123,8 +123,10 @@ impl Endpoint {
             bytestreams_machine::Instant,
         ) -> bytestreams_transfer::TransferId,
     ) -> Transfer {
-        let id = self.shared.act(|state, now| {
+        let (id, sid) = self.shared.act(|state, now| {
             let id = command(&mut state.stack.machine, now);
+            // Once the driver has its turn, the transfer may be over.
+            let sid = state.stack.machine.sid(id).cloned();
             let mut slot = Slot::default();
             if let LinkState::Ended(_) = state.link {
                 slot.over = true;
@@ -135,9 +137,9 @@ impl Endpoint {
                 });
             }
             state.slots.insert(id, slot);
-            id
+            (id, sid)
         });
-        Transfer::new(self.shared.clone(), id)
+        Transfer::new(self.shared.clone(), id, sid)
     }
 
     /// Sends a stanza of the application's own, such as a presence.

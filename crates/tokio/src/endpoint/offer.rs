@@ -144,7 +144,7 @@ impl Offer {
             return Err(cancelled);
         };
         // Its drop ends what was not accepted.
-        let transfer = Transfer::new(shared.clone(), self.id);
+        let transfer = Transfer::new(shared.clone(), self.id, Some(self.sid.clone()));
         match shared.act(|state, now| state.stack.machine.accept(self.id, range, now)) {
             Ok(()) => Ok(transfer),
             Err(CommandError::BadRange) => Err(Reason::BadRange {

@@ -17,6 +17,8 @@ use std::sync::Arc;
 pub struct Transfer {
     shared: Arc<Shared>,
     id: TransferId,
+    /// The stream as it was at the beginning.
+    first: Option<Sid>,
 }
 
 impl fmt::Debug for Transfer {
@@ -50,8 +52,8 @@ impl fmt::Display for WriteError {
 impl core::error::Error for WriteError {}
 
 impl Transfer {
-    pub(super) fn new(shared: Arc<Shared>, id: TransferId) -> Self {
-        Self { shared, id }
+    pub(super) fn new(shared: Arc<Shared>, id: TransferId, first: Option<Sid>) -> Self {
+        Self { shared, id, first }
     }
 
     /// Its name on this link.
@@ -59,9 +61,10 @@ impl Transfer {
         self.id
     }
 
-    /// The stream, while the transfer is not over. It changes when an offer is repeated.
+    /// The stream, which changes when an offer is repeated. Once the transfer is over, the first.
     pub fn sid(&self) -> Option<Sid> {
-        self.shared.lock().stack.machine.sid(self.id).cloned()
+        let now = self.shared.lock().stack.machine.sid(self.id).cloned();
+        now.or_else(|| self.first.clone())
     }
 
     /// The peer, while the transfer is not over.

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 /// How long a partial file waits to be resumed.
 const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -205,7 +205,7 @@ impl Store {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(e),
         };
-        if !lock(&file)? {
+        if !lock_soon(&file)? {
             return Ok(None);
         }
         // Whoever held the lock may have put the file in place, and the name may be another's now.
@@ -266,6 +266,20 @@ fn is_partial_name(name: &str) -> bool {
 
 fn is_component(name: &str) -> bool {
     !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\\', '\0'])
+}
+
+/// How long one who has just given up a partial file may take to let go of it.
+const LET_GO: Duration = Duration::from_millis(500);
+
+fn lock_soon(file: &File) -> io::Result<bool> {
+    let until = Instant::now() + LET_GO;
+    loop {
+        let locked = lock(file)?;
+        if locked || Instant::now() >= until {
+            return Ok(locked);
+        }
+        std::thread::sleep(LET_GO / 50);
+    }
 }
 
 fn lock(file: &File) -> io::Result<bool> {

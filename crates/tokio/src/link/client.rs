@@ -21,6 +21,7 @@ use tokio_xmpp::connect::DnsConfig;
 use tokio_xmpp::connect::starttls::starttls;
 use tokio_xmpp::connect::tls_common::TlsStream;
 use tokio_xmpp::error::AuthError;
+use tokio_xmpp::parsers::sasl_cb::Type;
 use tokio_xmpp::parsers::stream_features::StreamFeatures;
 use tokio_xmpp::xmlstream::{StreamHeader, Timeouts, XmppStream, initiate_stream};
 use tokio_xmpp::{Error, client_login};
@@ -120,7 +121,7 @@ async fn login(account: &Account) -> Result<(Socket, BytesMut), ConnectFailure> 
             let (stream, binding) = within(patience, "start TLS", secure(tcp, domain)).await?;
             let stream = BufStream::new(stream);
             let opened = within(patience, "open the stream", open(stream, domain)).await?;
-            let credentials = credentials.with_channel_binding(binding);
+            let credentials = credentials.with_channel_binding(common(&opened.0, binding));
             let auth = authenticate(opened, credentials, domain);
             let stream = within(patience, "log in", auth).await?;
             let (stream, early) = unwrap(stream)?;
@@ -158,6 +159,20 @@ fn with_port(server: &str) -> Option<&str> {
     let (host, port) = server.rsplit_once(':')?;
     let bare = host.contains(':') && !host.ends_with(']');
     (!bare && port.parse::<u16>().is_ok()).then_some(server)
+}
+
+/// The binding where the server says that it knows this kind too (XEP-0440): one old server has
+/// mechanisms with channel binding, and refuses every login by the kind that TLS 1.3 has.
+fn common(features: &StreamFeatures, binding: ChannelBinding) -> ChannelBinding {
+    let known = features
+        .sasl_cb
+        .as_ref()
+        .is_some_and(|known| match &binding {
+            ChannelBinding::TlsExporter(_) => known.types.contains(&Type::TlsExporter),
+            ChannelBinding::TlsUnique(_) => known.types.contains(&Type::TlsUnique),
+            ChannelBinding::None | ChannelBinding::Unsupported => false,
+        });
+    if known { binding } else { ChannelBinding::None }
 }
 
 type Opened<S> = (StreamFeatures, XmppStream<S>);
