@@ -79,32 +79,49 @@ impl Door for Minidom {
     }
 }
 
-/// Says whether rxml may take a text that quick-xml's door refuses: it binds a prefix twice in one
-/// tag, or the namespaces of `xml` and `xmlns`, and takes both.
-fn is_lax(element: &[u8]) -> bool {
-    let has = |wanted: &[u8]| element.windows(wanted.len()).any(|window| window == wanted);
-    has(b"xmlns")
-}
-
 /// The same element through the doors: the same tokens, or all refuse.
 ///
-/// Minidom reads documents, not elements of a stream, and does not compare attributes: it may take
-/// more. Rxml may take declarations of namespaces that quick-xml's door refuses.
+/// What rxml (0.14) and minidom, whose parser rxml is, do otherwise:
+///
+/// * They refuse a carriage return in an attribute value that no line feed follows, where XML has
+///   a blank (3.3.3).
+/// * They refuse references of more than eight digits.
+/// * They refuse U+FDF0 to U+FFFD in names, where XML allows them (2.3).
+/// * They take a prefix that is bound twice in one tag, and namespaces bound to `xml` and `xmlns`.
+/// * Minidom reads documents, not elements of a stream, and does not compare attributes: it may
+///   take more.
 pub fn doors(data: &[u8]) {
     let context = Context::new(ns::CLIENT);
     let quick = said(&mut QuickXml::default(), data, &context);
     let mut door = Rxml::default();
     let rxml = said(&mut door, data, &context);
+    let odd = is_odd(data);
     match (&quick, &rxml) {
         (Ok(quick), Ok(rxml)) => assert_eq!(quick, rxml),
         (Err(_), Err(_)) => {}
-        (Err(_), Ok(_)) if is_lax(data) => {}
+        (Ok(_), Err(_)) if odd => {}
+        (Err(_), Ok(_)) if binds(data) => {}
         _ => panic!("quick-xml: {quick:?}, rxml: {rxml:?}"),
     }
     // A door that has failed is as good as new.
     let next = said(&mut door, b"<a b='c'>d</a>", &context);
     assert_eq!(next.map(|said| said.len()), Ok(3));
     if quick.is_ok() {
-        assert_eq!(quick, said(&mut Minidom, data, &context));
+        let minidom = said(&mut Minidom, data, &context);
+        if minidom.is_ok() || !odd {
+            assert_eq!(quick, minidom);
+        }
     }
+}
+
+/// Says whether something is there that rxml may refuse.
+fn is_odd(element: &[u8]) -> bool {
+    let range = '\u{FDF0}'..='\u{FFFD}';
+    let late = |text: &str| text.contains(|c| range.contains(&c));
+    let has = |wanted: &[u8]| element.windows(wanted.len()).any(|window| window == wanted);
+    has(b"\r") || has(b"&#0") || has(b"&#x0") || core::str::from_utf8(element).is_ok_and(late)
+}
+
+fn binds(element: &[u8]) -> bool {
+    element.windows(5).any(|window| window == b"xmlns")
 }

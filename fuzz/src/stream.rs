@@ -88,10 +88,13 @@ pub fn decode(data: &[u8]) {
     let Some((way, stream)) = Way::split(data) else {
         return;
     };
-    for frame in frames(way.framer(), &way, stream).into_iter().flatten() {
+    let mut framer = way.framer();
+    let mut frames = Vec::new();
+    feed(&mut framer, &way, stream, &mut frames);
+    for frame in frames.into_iter().flatten() {
         if let Frame::Stanza(stanza) = frame {
             hold_limits(&stanza, &way.limits);
-            write_and_read(&stanza, way.content);
+            write_and_read(&stanza, framer.context().content());
         }
     }
 }
@@ -204,9 +207,11 @@ fn hold_limits(stanza: &Stanza, limits: &Limits) {
 }
 
 /// Says whether all that the stanza holds is written: not so what is invalid, and the file of an
-/// SI result without a range.
-fn is_written_whole(stanza: &Stanza) -> bool {
+/// SI result without a range. Nor is `jabber:client` kept within a component's stream: a writer
+/// puts the stream's own content namespace in its place.
+fn is_written_whole(stanza: &Stanza, content: &str) -> bool {
     match payload(stanza) {
+        Some(Payload::Unknown { ns, .. }) => content == ns::CLIENT || &**ns != ns::CLIENT,
         Some(Payload::Invalid(_)) => false,
         Some(Payload::Si(si)) => {
             si.id.is_some() || si.file.as_ref().is_none_or(|file| file.range.is_some())
@@ -231,7 +236,7 @@ fn write_and_read(stanza: &Stanza, content: &str) {
     };
     let text = write(stanza);
     let again = read(&text);
-    if is_written_whole(stanza) {
+    if is_written_whole(stanza, content) {
         assert_eq!(again, *stanza, "{}", String::from_utf8_lossy(&text));
     }
     let twice = write(&again);
@@ -243,5 +248,8 @@ fn write_and_read(stanza: &Stanza, content: &str) {
         Ok(()) => {}
         Err(never) => match never {},
     }
-    assert_eq!(loopback.finish(), Ok(again));
+    let looped = loopback.finish();
+    if is_written_whole(stanza, content) {
+        assert_eq!(looped, Ok(again));
+    }
 }
