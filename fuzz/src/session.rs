@@ -161,11 +161,11 @@ impl App for Talk {
             Event::Failed(reason) => self.end = Some(Err(reason)),
             _ => {}
         }
-        if self.end.is_some() {
-            if let Some(session) = &machine.session {
-                let (peer, sid) = (session.peer().clone(), session.sid().clone());
-                machine.strays.remember(peer, sid, cx.now);
-            }
+        if self.end.is_some()
+            && let Some(session) = &machine.session
+        {
+            let (peer, sid) = (session.peer().clone(), session.sid().clone());
+            machine.strays.remember(peer, sid, cx.now);
         }
     }
 
@@ -230,7 +230,7 @@ fn talk(asks: bool, block: u16, chooser: &mut dyn Chooser) -> Talk {
     Talk {
         script: (0..len).map(|i| (i * 7 + i / 251) as u8).collect(),
         written: 0,
-        abort_at: (chooser.choose(8) == 7).then(|| len / 2),
+        abort_at: (chooser.choose(8) == 7).then_some(len / 2),
         asks,
         received: Vec::new(),
         acknowledged: 0,
