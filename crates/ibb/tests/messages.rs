@@ -268,3 +268,13 @@ fn a_file_crosses_by_message() {
         assert_eq!(b.received, octets(300_000));
     }
 }
+
+#[test]
+fn a_full_window_ends_with_a_ping() {
+    for window in 1..40 {
+        let mut end = initiator(by_message(window));
+        end.fill(&mut octets(4095 * 41), at(0));
+        let said = said(&mut end);
+        assert_eq!(said.last().map(String::as_str), Some("ping"), "{window}");
+    }
+}
