@@ -94,6 +94,10 @@ impl Store {
                     .and_then(|at| now.duration_since(at).ok())
                     .is_some_and(|age| age > KEPT)
             };
+            // One that is written is young, and nobody waits for its lock here.
+            if !entry.metadata().is_ok_and(|meta| old(&meta)) {
+                continue;
+            }
             let Ok(Some(file)) = self.open_leftover(&entry.path()) else {
                 continue;
             };
