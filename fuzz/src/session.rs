@@ -244,12 +244,16 @@ fn talk(asks: bool, block: u16, chooser: &mut dyn Chooser) -> Talk {
     }
 }
 
-fn hold(world: &World<Talk, Talk>) -> Result<(), String> {
-    for (from, to) in [(&world.left, &world.right), (&world.right, &world.left)] {
-        let written = &from.app.script[..from.app.written];
-        if !written.starts_with(&to.app.received) {
+/// The laws, after each step. `compared` says how much of what each end received was looked at
+/// before.
+fn hold(world: &World<Talk, Talk>, compared: &mut [usize; 2]) -> Result<(), String> {
+    let ways = [(&world.left, &world.right), (&world.right, &world.left)];
+    for ((from, to), compared) in ways.into_iter().zip(compared) {
+        let written = &from.app.script[*compared..from.app.written];
+        if !written.starts_with(&to.app.received[*compared..]) {
             return Err("what was received is no beginning of what was written".into());
         }
+        *compared = to.app.received.len();
         let buffered = to.machine.session.as_ref().map_or(0, Session::buffered);
         let here = (to.app.received.len() + buffered) as u64;
         let over = to.machine.session.as_ref().is_some_and(Session::is_closed);
@@ -318,7 +322,8 @@ pub fn session(data: &[u8]) {
         let stranger = Jid::new("tybalt@capulet.lit/vault").expect("a JID");
         world.link.stranger = Some(Stranger::parrot(stranger));
     }
-    if let Err(broken) = world.run(&mut chooser, hold) {
+    let mut compared = [0; 2];
+    if let Err(broken) = world.run(&mut chooser, |world| hold(world, &mut compared)) {
         panic!("{broken}");
     }
     for (from, to) in [(&world.left, &world.right), (&world.right, &world.left)] {

@@ -86,6 +86,11 @@ impl Silence {
                 self.doubts = doubts;
                 self.answers_pings || doubts >= Self::MAX_DOUBTS
             }
+            // Who is short of something may be the peer or a server in its place.
+            Condition::ResourceConstraint | Condition::InternalServerError => {
+                self.doubts = doubts;
+                doubts >= Self::MAX_DOUBTS
+            }
             _ => false,
         }
     }
