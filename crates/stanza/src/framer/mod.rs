@@ -198,7 +198,7 @@ impl<D: Door> Framer<D> {
             *input = &[];
             return None;
         }
-        let frame = self.advance(input).transpose()?;
+        let frame = self.advance(input)?;
         if matches!(frame, Err(_) | Ok(Frame::End)) {
             self.done = true;
             self.kept = Vec::new();
@@ -207,27 +207,32 @@ impl<D: Door> Framer<D> {
     }
 
     #[inline]
-    fn advance(&mut self, input: &mut &[u8]) -> Result<Option<Frame>, FrameError> {
+    fn advance(&mut self, input: &mut &[u8]) -> Option<Result<Frame, FrameError>> {
         if self.scanner.is_idle() {
             skip_space(input);
             match input.first() {
-                None => return Ok(None),
+                None => return None,
                 Some(b'<') => {}
-                Some(_) => return Err(FrameError::TextBetween),
+                Some(_) => return Some(Err(FrameError::TextBetween)),
             }
         }
-        let whole = self.scanner.scan(input)?;
+        let whole = match self.scanner.scan(input) {
+            Ok(whole) => whole,
+            Err(fault) => return Some(Err(fault.into())),
+        };
         let length = whole.map_or(input.len(), |(_, length)| length);
         let (piece, rest) = input.split_at_checked(length).unwrap_or((input, &[]));
         *input = rest;
         if self.skipping.is_none() {
-            self.bound(piece)?;
+            if let Err(error) = self.bound(piece) {
+                return Some(Err(error));
+            }
         }
         let Some((item, _)) = whole else {
             if self.skipping.is_none() {
                 self.kept.extend_from_slice(piece);
             }
-            return Ok(None);
+            return None;
         };
         let frame = if self.kept.is_empty() {
             self.item(item, piece)
@@ -243,7 +248,7 @@ impl<D: Door> Framer<D> {
         };
         self.skipping = None;
         self.scanner.next_item();
-        frame.map(Some)
+        Some(frame)
     }
 
     /// Holds the item under way to the limits, and gives it up where it exceeds one.
