@@ -40,6 +40,8 @@ impl<'a> Subject<'a> {
 
     /// Nanoseconds a stanza.
     fn time(&mut self) -> f64 {
+        // Whoever comes behind another finds its own data out of the caches.
+        (0..TURNS).for_each(&mut self.run);
         let start = Instant::now();
         for turn in 0..self.count {
             (self.run)(turn % TURNS);
@@ -73,7 +75,7 @@ fn main() {
     let rounds = std::env::args()
         .skip(1)
         .find_map(|argument| argument.parse().ok())
-        .unwrap_or(801);
+        .unwrap_or(401);
     println!("GB/s of payload; in brackets what is aimed at.");
     println!("| | octets | ours | bound | xmpp-parsers | of the bound | times xmpp-parsers |");
     println!("|---|---|---|---|---|---|---|");
