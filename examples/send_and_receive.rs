@@ -7,7 +7,7 @@ use bytestreams_tokio::{
 };
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Box<dyn core::error::Error>> {
     let path = std::env::args().nth(1).ok_or("which file?")?;
     let setup = serverless::Setup::default();
     let listener = serverless::Listener::bind("127.0.0.1:0").await?;
