@@ -24,7 +24,7 @@ pub(super) struct Scanner {
     quotes: [u32; QUOTES],
     quote_count: usize,
     /// Octets looked at, ever.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "quick-xml"))]
     scanned: u64,
 }
 
@@ -92,7 +92,7 @@ impl Scanner {
             tag_count: 0,
             quotes: [0; QUOTES],
             quote_count: 0,
-            #[cfg(test)]
+            #[cfg(all(test, feature = "quick-xml"))]
             scanned: 0,
         }
     }
@@ -124,7 +124,7 @@ impl Scanner {
     }
 
     /// Octets looked at since the scanner was made.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "quick-xml"))]
     pub(super) const fn scanned(&self) -> u64 {
         self.scanned
     }
@@ -235,7 +235,7 @@ impl Scanner {
                 }
             }
         }
-        #[cfg(test)]
+        #[cfg(all(test, feature = "quick-xml"))]
         {
             self.scanned += i as u64;
         }
