@@ -2,6 +2,7 @@
 
 mod adaptive;
 mod pace;
+mod pair;
 #[cfg(test)]
 mod tests;
 mod trials;

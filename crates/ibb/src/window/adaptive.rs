@@ -127,7 +127,7 @@ impl Adaptive {
             return false;
         }
         if self.phase == Phase::Alone || self.trials.is_single() {
-            return in_flight == 0;
+            return self.trials.may_send(in_flight);
         }
         let most = self.octets().min(self.refill.unwrap_or(u64::MAX));
         in_flight + wire <= most.max(2 * wire)
@@ -137,6 +137,7 @@ impl Adaptive {
         if in_flight == 0 || wire > self.wire {
             self.wire = wire;
         }
+        self.trials.sent(wire, in_flight, now);
         if self.first.is_none() {
             self.first = Some(now);
             self.measuring = Measuring::Not(now + MEASURE_EVERY);
@@ -171,7 +172,7 @@ impl Adaptive {
         self.acked = now;
         let excess = self.base.sample(rtt, wire, self.rate);
         self.round.take(wire, excess, full);
-        self.trials.acked(wire);
+        let paired = self.trials.acked(wire, now);
         self.round.thin |= self.refill.is_some() || !matches!(self.measuring, Measuring::Not(_));
         self.refill = self
             .refill
@@ -183,11 +184,13 @@ impl Adaptive {
         }
         match self.phase {
             Phase::Alone => {
-                self.trials.alone(wire, rtt);
-                self.alone += 1;
+                if !paired {
+                    self.trials.alone(wire, rtt);
+                    self.alone += 1;
+                }
                 let for_long = self.first.is_some_and(|first| now >= first + ALONE_FOR);
-                if self.alone >= ALONE || for_long {
-                    self.trials.alone_over(now);
+                let enough = self.alone >= ALONE || for_long && !self.trials.stays_single();
+                if enough && self.trials.alone_over(now) {
                     self.open(2 * self.wire);
                 }
             }

@@ -126,7 +126,7 @@ fn a_server_that_slows_down_under_pipelining_gets_one_block_at_a_time() {
 #[test]
 fn a_short_file_loses_little_to_the_trials() {
     let many = |wire: u64, _: u64, crowded: bool| wire / 100 + if crowded { 60 } else { 250 };
-    let one_by_one = |wire: u64, _: u64, crowded: bool| wire * if crowded { 4 } else { 1 } / 10;
+    let one_by_one = |wire: u64, _: u64, crowded: bool| wire * if crowded { 10 } else { 1 } / 25;
     let services: [&dyn Fn(u64, u64, bool) -> u64; 2] = [&many, &one_by_one];
     for service in services {
         let path = Path {
@@ -136,10 +136,10 @@ fn a_short_file_loses_little_to_the_trials() {
             tick: 1,
             block_size: 65535,
         };
-        let single = run(&mut one(), &path, 0, SECOND);
-        let adaptive = run(&mut Window::adaptive(), &path, 0, SECOND);
+        let single = run(&mut one(), &path, 0, SECOND / 2);
+        let adaptive = run(&mut Window::adaptive(), &path, 0, SECOND / 2);
         assert!(
-            adaptive.rate * 100 >= single.rate * 75,
+            adaptive.rate * 100 >= single.rate * 90,
             "{} and one at a time {}",
             adaptive.rate,
             single.rate

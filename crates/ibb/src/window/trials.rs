@@ -3,8 +3,11 @@
 //! A server that reads 8 KiB at a time and pauses whenever more is waiting moves large blocks
 //! several times slower when they come close together. So larger blocks, and the change between
 //! one block and many in flight, are tried for a while, and kept only if the measured rate says so.
+//! Before many go, two do: where those already move less than one at a time, many would move much
+//! less, and would take long to drain.
 
 use super::pace::{Meter, rate};
+use super::pair::Pair;
 use bytestreams_machine::Instant;
 use core::time::Duration;
 
@@ -19,6 +22,10 @@ const SINGLE_BLOCKS: u32 = 8;
 const MANY_BLOCKS: u32 = 24;
 /// Round trips that make a measurement.
 const ROUNDS: u32 = 4;
+/// Two blocks of this size do not fit into what a server reads at once.
+const PAIRED: u16 = 16_380;
+/// So many pairs are looked at before they are taken for slower: one may be late for any reason.
+const PAIRS: u8 = 3;
 /// How long a block size that moved less is not tried again.
 const SIZE_AGAIN: Duration = Duration::from_secs(30);
 /// How long the other number in flight is not tried again: doubled each time it moved less.
@@ -54,6 +61,11 @@ pub(super) struct Trials {
     alone_rate: u64,
     alone_chunk: u16,
     largest_alone: u16,
+    pair: Pair,
+    /// Pairs that may still be looked at.
+    pairs: u8,
+    /// Whether many blocks may go at the end of the start: not known before a pair went.
+    many: Option<bool>,
     size_again: Instant,
     count_again: Instant,
     count_failures: u32,
@@ -72,6 +84,9 @@ impl Trials {
             alone_rate: 0,
             alone_chunk: LEAST,
             largest_alone: u16::MAX,
+            pair: Pair::new(),
+            pairs: PAIRS,
+            many: None,
             size_again: Instant::ZERO,
             count_again: Instant::ZERO,
             count_failures: 0,
@@ -106,15 +121,33 @@ impl Trials {
             self.alone_chunk = self.way.chunk;
         }
         let larger = self.larger();
-        if 2 * rtt <= BLOCK_TIME && larger <= self.largest_alone {
+        if self.many.is_none() && self.alone_chunk >= PAIRED && self.way.chunk == self.alone_chunk {
+            self.pair.start();
+        } else if 2 * rtt <= BLOCK_TIME && larger <= self.largest_alone {
             self.way.chunk = larger;
         }
     }
 
-    /// From now on many blocks go.
-    pub(super) const fn alone_over(&mut self, now: Instant) {
+    /// The start is over, unless a pair is on its way. Answers whether it is.
+    pub(super) fn alone_over(&mut self, now: Instant) -> bool {
+        if self.pair.is_on() {
+            return false;
+        }
         self.way.chunk = self.alone_chunk;
+        self.way.single = self.many == Some(false);
+        self.count_again = now + COUNT_AGAIN;
         self.meter = Meter::new(now);
+        true
+    }
+
+    /// Says whether a block may go beside so many octets, where they go one at a time.
+    pub(super) const fn may_send(&self, in_flight: u64) -> bool {
+        self.pair.may_send(in_flight)
+    }
+
+    /// Says whether one block at a time was found to be best.
+    pub(super) fn stays_single(&self) -> bool {
+        self.many == Some(false)
     }
 
     /// The next size of blocks.
@@ -125,16 +158,53 @@ impl Trials {
         }
     }
 
-    pub(super) fn acked(&mut self, wire: u64) {
+    pub(super) fn sent(&mut self, wire: u64, in_flight: u64, now: Instant) {
+        self.pair.sent(wire, in_flight, now);
+    }
+
+    /// Takes an acknowledgement. Answers whether the block was one of a pair.
+    pub(super) fn acked(&mut self, wire: u64, now: Instant) -> bool {
         self.meter.block(wire);
         self.largest = self.largest.max(wire);
+        let paired = self.pair.is_going();
+        if let Some(measured) = self.pair.acked(now) {
+            self.paired(measured, now);
+        }
+        paired
+    }
+
+    /// Takes the rate of a pair.
+    fn paired(&mut self, measured: u64, now: Instant) {
+        self.pairs = self.pairs.saturating_sub(1);
+        let good = measured >= self.alone_rate - self.alone_rate / 5;
+        if good {
+            self.many = Some(true);
+        } else if self.pairs > 0 {
+            self.pair.start();
+        } else {
+            self.many = Some(false);
+            self.later(now);
+        }
+    }
+
+    /// Puts the next look at the other number in flight off.
+    fn later(&mut self, now: Instant) {
+        self.count_failures = (self.count_failures + 1).min(5);
+        self.count_again = now + COUNT_AGAIN * (1 << self.count_failures);
     }
 
     /// Takes the end of a round trip. Answers whether many blocks go again after one at a time.
     pub(super) fn round(&mut self, full: bool, following: bool, rate: u64, now: Instant) -> bool {
-        if !full {
+        if !full || self.pair.is_on() {
             self.meter = Meter::new(now);
             return false;
+        }
+        if self.way.single && self.many == Some(true) && matches!(self.state, State::Settled) {
+            let many = Way {
+                single: false,
+                ..self.way
+            };
+            return self.turn(many, self.alone_rate, now);
         }
         self.meter.round();
         let blocks = if self.way.single {
@@ -200,14 +270,14 @@ impl Trials {
     /// Starts a trial if one is worth it.
     fn consider(&mut self, measured: u64, rate: u64, now: Instant) -> bool {
         if self.way.single && now >= self.count_again {
-            let many = Way {
-                single: false,
-                ..self.way
-            };
-            return self.turn(many, measured, now);
+            self.alone_rate = measured;
+            self.alone_chunk = self.way.chunk;
+            self.pairs = 1;
+            self.pair.start();
+            return false;
         }
         let alone_moves_more =
-            self.alone_chunk == self.way.chunk && measured < self.alone_rate - self.alone_rate / 4;
+            self.alone_chunk == self.way.chunk && measured < self.alone_rate - self.alone_rate / 10;
         if !self.way.single && alone_moves_more && now >= self.count_again {
             let single = Way {
                 single: true,
@@ -247,6 +317,7 @@ impl Trials {
     fn judge(&mut self, from: Way, before: u64, measured: u64, now: Instant) -> bool {
         let tried = self.way;
         self.state = State::Settled;
+        self.many = None;
         if tried.single {
             self.alone_rate = measured;
             self.alone_chunk = tried.chunk;
@@ -259,8 +330,7 @@ impl Trials {
                 self.count_again = now + COUNT_AGAIN;
                 return false;
             }
-            self.count_failures = (self.count_failures + 1).min(5);
-            self.count_again = now + COUNT_AGAIN * (1 << self.count_failures);
+            self.later(now);
             self.way = from;
             return tried.single && !from.single;
         }
