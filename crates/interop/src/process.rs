@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+/// What Linux counts processor time in, on every architecture that Debian has.
+const TICKS_PER_SECOND: f64 = 100.0;
+
 /// A running child: killed by its own id and reaped when dropped.
 #[derive(Debug)]
 pub struct Process {
@@ -165,6 +168,21 @@ impl Process {
             self.child.kill().ok();
             self.status = self.child.wait().ok();
         }
+    }
+
+    /// Gives the processor time that the process has used so far, in user and kernel mode; its children's not.
+    pub fn cpu_seconds(&self) -> f64 {
+        let path = format!("/proc/{}/stat", self.child.id());
+        let stat = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        // The second field is the program's name in parentheses, which may hold anything.
+        let (_, fields) = stat.rsplit_once(')').expect("proc(5)");
+        let ticks: Vec<f64> = fields
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .map(|field| field.parse().expect("proc(5)"))
+            .collect();
+        ticks.iter().sum::<f64>() / TICKS_PER_SECOND
     }
 
     /// Sends the process what Ctrl-C sends.

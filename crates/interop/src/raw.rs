@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::server::{Account, SECRET};
+use crate::server::{Account, SECRET, Server};
+use crate::socks::hex_sha1;
 use crate::xml::{Splitter, Stanza, escape};
 
 /// How long a single answer may take.
@@ -16,8 +17,10 @@ pub const ANSWER: Duration = Duration::from_secs(10);
 /// One XML stream over plaintext TCP, with no opinion on what goes over it.
 #[derive(Debug)]
 pub struct RawClient {
-    /// The full JID that the server bound; empty on a serverless stream.
+    /// The full JID that the server bound, or the component's; empty on a serverless stream.
     pub jid: String,
+    /// Whether every stanza must say whom it is from, which is a component's duty.
+    stamped: bool,
     socket: TcpStream,
     splitter: Splitter,
     ids: u32,
@@ -71,11 +74,33 @@ impl RawClient {
         client
     }
 
+    /// Joins a server as its component (XEP-0114).
+    pub fn component(server: &Server) -> Self {
+        let mut client = Self::connect(server.components)
+            .unwrap_or_else(|error| panic!("{}: {error}", server.components));
+        client.send(&format!(
+            "<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams' to='{}'>",
+            server.component
+        ));
+        let header = client.recv(ANSWER);
+        let id = header.attr("id").expect("a stream id").to_owned();
+        client.send(&format!(
+            "<handshake>{}</handshake>",
+            hex_sha1(&format!("{id}{SECRET}"))
+        ));
+        let answer = client.recv(ANSWER);
+        assert!(answer.has("<handshake"), "{}", answer.0);
+        client.jid.clone_from(&server.component);
+        client.stamped = true;
+        client
+    }
+
     fn connect(address: SocketAddr) -> io::Result<Self> {
         let socket = TcpStream::connect(address)?;
         socket.set_nodelay(true)?;
         Ok(Self {
             jid: String::new(),
+            stamped: false,
             socket,
             splitter: Splitter::default(),
             ids: 0,
@@ -173,8 +198,19 @@ impl RawClient {
         } else {
             format!(" to='{}'", escape(to))
         };
-        self.send(&format!("<iq type='{kind}' id='{id}'{to}>{payload}</iq>"));
+        let from = self.from();
+        self.send(&format!(
+            "<iq type='{kind}' id='{id}'{to}{from}>{payload}</iq>"
+        ));
         id
+    }
+
+    fn from(&self) -> String {
+        if self.stamped {
+            format!(" from='{}'", escape(&self.jid))
+        } else {
+            String::new()
+        }
     }
 
     /// Waits for the result or error with that id.
@@ -188,11 +224,26 @@ impl RawClient {
 
     /// Answers a request with a result.
     pub fn result(&mut self, request: &Stanza, payload: &str) {
+        self.reply("result", request, payload);
+    }
+
+    /// Answers a request with an error of RFC 6120.
+    pub fn refuse(&mut self, request: &Stanza, kind: &str, condition: &str) {
+        let error = format!(
+            "<error type='{kind}'><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
+        );
+        self.reply("error", request, &error);
+    }
+
+    fn reply(&mut self, kind: &str, request: &Stanza, payload: &str) {
         let id = request.attr("id").unwrap_or_default().to_owned();
         let to = request
             .attr("from")
             .map_or_else(String::new, |from| format!(" to='{from}'"));
-        self.send(&format!("<iq type='result' id='{id}'{to}>{payload}</iq>"));
+        let from = self.from();
+        self.send(&format!(
+            "<iq type='{kind}' id='{id}'{to}{from}>{payload}</iq>"
+        ));
     }
 }
 

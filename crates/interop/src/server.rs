@@ -28,6 +28,7 @@ pub struct Setup {
     tls: bool,
     misnamed: bool,
     limited: bool,
+    proxyless: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +43,7 @@ pub const PROSODY: Setup = Setup {
     tls: false,
     misnamed: false,
     limited: false,
+    proxyless: false,
 };
 /// ejabberd without TLS and without limits.
 pub const EJABBERD: Setup = Setup {
@@ -49,6 +51,7 @@ pub const EJABBERD: Setup = Setup {
     tls: false,
     misnamed: false,
     limited: false,
+    proxyless: false,
 };
 
 impl fmt::Display for Setup {
@@ -81,6 +84,14 @@ impl Setup {
         }
     }
 
+    /// Takes the server's own SOCKS5 proxy away.
+    pub const fn proxyless(self) -> Self {
+        Self {
+            proxyless: true,
+            ..self
+        }
+    }
+
     /// Starts the server and waits until it takes logins.
     pub fn start(self) -> Server {
         // Between choosing a free port and binding it, another program may take it.
@@ -104,6 +115,8 @@ pub struct Server {
     pub components: SocketAddr,
     /// The component that may connect there.
     pub component: String,
+    /// The JID of the server's own SOCKS5 proxy (XEP-0065), unless it is without.
+    pub proxy: String,
     /// The authority to trust, where the server has TLS.
     pub authority: Option<PathBuf>,
     process: Process,
@@ -141,6 +154,11 @@ impl Server {
         }
     }
 
+    /// Gives the processor time that the server has used so far, in user and kernel mode.
+    pub fn cpu_seconds(&self) -> f64 {
+        self.process.cpu_seconds()
+    }
+
     /// Gives what the server wrote.
     pub fn log(&self) -> String {
         self.process.log()
@@ -165,7 +183,7 @@ impl Server {
         });
         let process = match setup.kind {
             Kind::Prosody => start_prosody(dir.path(), &ports, setup, certificates.as_ref()),
-            Kind::Ejabberd => start_ejabberd(dir.path(), &ports, certificates.as_ref()),
+            Kind::Ejabberd => start_ejabberd(dir.path(), &ports, setup, certificates.as_ref()),
         };
         let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let mut server = Self {
@@ -173,6 +191,7 @@ impl Server {
             clients: local(ports.clients),
             components: local(ports.components),
             component: format!("relay.{domain}"),
+            proxy: format!("proxy.{domain}"),
             authority: certificates.map(|files| files.authority),
             process,
             _dir: dir,
@@ -290,6 +309,12 @@ fn start_prosody(dir: &Path, ports: &Ports, setup: Setup, tls: Option<&Certifica
         )
     });
     let required = tls.is_some();
+    let proxy65 = if setup.proxyless {
+        ""
+    } else {
+        "Component \"proxy.prosody.local\" \"proxy65\"\n  \
+         proxy65_address = \"127.0.0.1\"\n  proxy65_acl = { \"prosody.local\" }\n"
+    };
     let Ports {
         clients,
         components,
@@ -323,10 +348,7 @@ log = {{ warn = "*console" }}
 VirtualHost "prosody.local"
   http_host = "127.0.0.1"
   {ssl}
-Component "proxy.prosody.local" "proxy65"
-  proxy65_address = "127.0.0.1"
-  proxy65_acl = {{ "prosody.local" }}
-Component "relay.prosody.local"
+{proxy65}Component "relay.prosody.local"
   component_secret = "{SECRET}"
 "#
     );
@@ -342,7 +364,7 @@ Component "relay.prosody.local"
     )
 }
 
-fn start_ejabberd(dir: &Path, ports: &Ports, tls: Option<&Certificates>) -> Process {
+fn start_ejabberd(dir: &Path, ports: &Ports, setup: Setup, tls: Option<&Certificates>) -> Process {
     let erl = crate::require("erl", &["/usr/bin/erl"], "apt-get install ejabberd");
     let beams = ejabberd_beams();
     let Ports {
@@ -351,6 +373,14 @@ fn start_ejabberd(dir: &Path, ports: &Ports, tls: Option<&Certificates>) -> Proc
         http,
         proxy,
     } = ports;
+    let proxy65 = if setup.proxyless {
+        String::new()
+    } else {
+        format!(
+            "  mod_proxy65: {{ host: proxy.ejabberd.local, hostname: \"127.0.0.1\", name: \"SOCKS5 Bytestreams\", \
+             ip: \"127.0.0.1\", port: {proxy}, access: all, max_connections: infinity, shaper: none }}\n"
+        )
+    };
     let listen_tls = if tls.is_some() {
         "starttls: true, starttls_required: true"
     } else {
@@ -378,8 +408,7 @@ modules:
   mod_disco: {{}}
   mod_ping: {{}}
   mod_roster: {{}}
-  mod_proxy65: {{ host: proxy.ejabberd.local, hostname: "127.0.0.1", name: "SOCKS5 Bytestreams", ip: "127.0.0.1", port: {proxy}, access: all, max_connections: infinity, shaper: none }}
-"#
+{proxy65}"#
     );
     let path = dir.join("ejabberd.yml");
     write(&path, &config);
