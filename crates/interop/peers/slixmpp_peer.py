@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""slixmpp at one end of a bare in-band bytestream, or pinging.
+"""slixmpp at one end of a bare bytestream, in band or by SOCKS5, or pinging.
 
     slixmpp_peer.py JID PASSWORD HOST PORT receive DIR
     slixmpp_peer.py JID PASSWORD HOST PORT send FILE TO BLOCK_SIZE
+    slixmpp_peer.py JID PASSWORD HOST PORT send-socks5 FILE TO        through the proxies of its server
     slixmpp_peer.py JID PASSWORD HOST PORT ping TO
 
 TLS when PEER_AUTHORITY names an authority, plaintext otherwise. Prints one JSON object a line: online, pong, done, failed.
@@ -27,6 +28,7 @@ class Peer(slixmpp.ClientXMPP):
         self.register_plugin("xep_0030")
         self.register_plugin("xep_0199")
         self.register_plugin("xep_0047", {"auto_accept": True})
+        self.register_plugin("xep_0065", {"auto_accept": True})
         self.enable_direct_tls = False
         authority = os.environ.get("PEER_AUTHORITY")
         if authority:
@@ -51,15 +53,28 @@ async def receive(peer, directory):
 
     peer.add_event_handler("ibb_stream_data", data)
     peer.add_event_handler("ibb_stream_end", end)
+
+    # slixmpp's SOCKS5 events name no stream: there is but one.
+    socks5 = []
+    peer.add_event_handler("socks5_data", socks5.append)
+
+    def socks5_end(error):
+        if not ended.done():
+            ended.set_result(None)
+
+    peer.add_event_handler("socks5_closed", socks5_end)
     say("online", jid=peer.boundjid.full)
     stream = await ended
-    octets = b"".join(pieces.get(stream.sid, []))
-    path = os.path.join(directory, stream.sid)
+    if stream:
+        sid, method, octets = stream.sid, "ibb", b"".join(pieces.get(stream.sid, []))
+    else:
+        sid, method, octets = next(iter(peer.plugin["xep_0065"]._sessions)), "socks5", b"".join(socks5)
+    path = os.path.join(directory, sid)
     with open(path, "wb") as file:
         file.write(octets)
     # The answer to <close/> is still in the queue.
     await asyncio.sleep(0.2)
-    say("done", sid=stream.sid, bytes=len(octets), path=path)
+    say("done", sid=sid, bytes=len(octets), path=path, method=method)
 
 
 async def send(peer, path, to, block_size):
@@ -71,6 +86,23 @@ async def send(peer, path, to, block_size):
     seconds = time.monotonic() - began
     await stream.close(timeout=30)
     say("done", sid=stream.sid, bytes=os.path.getsize(path), seconds=seconds)
+
+
+async def send_socks5(peer, path, to):
+    say("online", jid=peer.boundjid.full)
+    began = time.monotonic()
+    socket = await peer.plugin["xep_0065"].handshake(slixmpp.JID(to), timeout=30)
+    if socket is None:
+        raise RuntimeError("no connection to the proxy")
+    closed = asyncio.get_event_loop().create_future()
+    peer.add_event_handler("socks5_closed", closed.set_result)
+    with open(path, "rb") as file:
+        while block := file.read(65536):
+            await socket.write(block)
+    socket.transport.write_eof()
+    await asyncio.wait_for(closed, 30)
+    seconds = time.monotonic() - began
+    say("done", sid=next(iter(peer.plugin["xep_0065"]._sessions)), bytes=os.path.getsize(path), seconds=seconds, method="socks5")
 
 
 async def ping(peer, to):
@@ -98,7 +130,7 @@ async def main(jid, password, host, port, task, *args):
     await asyncio.wait([started, refused], return_when=asyncio.FIRST_COMPLETED, timeout=30)
     if not started.done():
         raise RuntimeError(refused.result() if refused.done() else "no session within 30 s")
-    tasks = {"receive": receive, "send": send, "ping": ping}
+    tasks = {"receive": receive, "send": send, "send-socks5": send_socks5, "ping": ping}
     await tasks[task](peer, *args)
     await peer.disconnect(wait=1)
 

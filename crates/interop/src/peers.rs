@@ -10,10 +10,12 @@ use crate::server::{Account, SECRET};
 /// What a peer's program is to do, its JSON lines being like those of our own binary.
 #[derive(Debug, Clone, Copy)]
 pub enum Task<'a> {
-    /// Take one file into this directory: slixmpp a bare in-band stream, QXmpp an offer by SI.
+    /// Take one file into this directory: slixmpp a bare stream, in band or by SOCKS5, QXmpp an offer by SI.
     Receive(&'a Path),
-    /// Send this file to a full JID, in blocks of that size.
+    /// Send this file to a full JID, in blocks of that size where it goes in band.
     Send(&'a Path, &'a str, u16),
+    /// Send this file to a full JID by SOCKS5 through the server's proxy: slixmpp only.
+    SendSocks5(&'a Path, &'a str),
     /// Ping a full JID every half second, until killed: slixmpp only.
     Ping(&'a str),
 }
@@ -26,6 +28,7 @@ impl Task<'_> {
             Self::Send(file, to, block_size) => {
                 vec!["send".into(), path(file), to.into(), block_size.to_string()]
             }
+            Self::SendSocks5(file, to) => vec!["send-socks5".into(), path(file), to.into()],
             Self::Ping(to) => vec!["ping".into(), to.into()],
         }
     }
@@ -45,17 +48,34 @@ pub fn slixmpp(account: &Account, task: Task<'_>) -> Process {
     Process::start("slixmpp", &mut python)
 }
 
-/// Runs QXmpp with an account, in band only.
-pub fn qxmpp(account: &Account, task: Task<'_>) -> Process {
+/// The one way that QXmpp is to go.
+#[derive(Debug, Clone, Copy)]
+pub enum Way<'a> {
+    /// By IBB.
+    InBand,
+    /// By SOCKS5 without a proxy.
+    Direct,
+    /// By SOCKS5, and as a sender through the proxy with that JID only.
+    Through(&'a str),
+}
+
+/// Runs QXmpp with an account.
+pub fn qxmpp(account: &Account, task: Task<'_>, way: Way<'_>) -> Process {
     assert!(
         account.authority.is_none(),
         "the QXmpp peer speaks plaintext only"
     );
+    let method = match way {
+        Way::InBand => "ibb",
+        Way::Direct => "direct",
+        Way::Through(proxy) => proxy,
+    };
     Process::start(
         "qxmpp",
         command(qxmpp_program())
             .args(account_args(account))
-            .args(task.args()),
+            .args(task.args())
+            .env("QXMPP_PEER_METHOD", method),
     )
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytestreams_interop::files::{assert_identical, random_file};
-use bytestreams_interop::peers::{Task, qxmpp, slixmpp};
+use bytestreams_interop::peers::{Task, Way, qxmpp, slixmpp};
 use bytestreams_interop::socks::{
     activate, address_query, connect, dst_addr, read_to_end, stream_host,
 };
@@ -77,20 +77,50 @@ fn slixmpp_sends_to_slixmpp_through_ejabberd_with_tls() {
 }
 
 #[test]
-fn qxmpp_sends_to_qxmpp_through_prosody() {
+fn slixmpp_sends_by_socks5_to_slixmpp_through_prosodys_proxy() {
     let server = PROSODY.start();
     let dir = TempDir::new().expect("a temporary directory");
     let into = TempDir::new().expect("a temporary directory");
-    let file = random_file(dir.path(), "file", 256 * 1024, 2);
-    let mut receiver = qxmpp(&server.account("juliet"), Task::Receive(into.path()));
+    let file = random_file(dir.path(), "file", 256 * 1024, 1);
+    let mut receiver = slixmpp(&server.account("juliet"), Task::Receive(into.path()));
     let to = receiver.event("online", LOGIN)["jid"]
         .as_str()
         .expect("a JID")
         .to_owned();
-    let mut sender = qxmpp(&server.account("romeo"), Task::Send(&file, &to, 4096));
+    let mut sender = slixmpp(&server.account("romeo"), Task::SendSocks5(&file, &to));
+    received(&mut receiver, &mut sender, &file);
+}
+
+fn qxmpp_to_qxmpp(setup: Setup, way: impl Fn(&Server) -> Way<'_>) {
+    let server = setup.start();
+    let way = way(&server);
+    let dir = TempDir::new().expect("a temporary directory");
+    let into = TempDir::new().expect("a temporary directory");
+    let file = random_file(dir.path(), "file", 256 * 1024, 2);
+    let mut receiver = qxmpp(&server.account("juliet"), Task::Receive(into.path()), way);
+    let to = receiver.event("online", LOGIN)["jid"]
+        .as_str()
+        .expect("a JID")
+        .to_owned();
+    let mut sender = qxmpp(&server.account("romeo"), Task::Send(&file, &to, 4096), way);
     received(&mut receiver, &mut sender, &file);
     sender.exits(0, LOGIN);
     receiver.exits(0, LOGIN);
+}
+
+#[test]
+fn qxmpp_sends_in_band_to_qxmpp_through_prosody() {
+    qxmpp_to_qxmpp(PROSODY, |_| Way::InBand);
+}
+
+#[test]
+fn qxmpp_sends_to_qxmpp_through_the_proxy_of_prosody() {
+    qxmpp_to_qxmpp(PROSODY, |server| Way::Through(&server.proxy));
+}
+
+#[test]
+fn qxmpp_sends_to_qxmpp_through_the_proxy_of_ejabberd() {
+    qxmpp_to_qxmpp(EJABBERD, |server| Way::Through(&server.proxy));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use bytestreams_interop::exchange::{number, online, sent, text};
 use bytestreams_interop::files::assert_identical;
-use bytestreams_interop::peers::{Task, qxmpp, slixmpp};
+use bytestreams_interop::peers::{Task, Way, qxmpp, slixmpp};
 use bytestreams_interop::{Cli, EJABBERD, LOGIN, PROSODY, Scratch, Setup, TRANSFER};
 
 const SIZE: u64 = 200_001;
@@ -92,7 +92,11 @@ fn qxmpp_offers_us_a_file() {
             .account(&server.account("juliet"))
             .args("--once"),
     );
-    let mut sender = qxmpp(&server.account("romeo"), Task::Send(&file, &to, 4096));
+    let mut sender = qxmpp(
+        &server.account("romeo"),
+        Task::Send(&file, &to, 4096),
+        Way::InBand,
+    );
     sender.event("done", TRANSFER);
     sender.exits(0, LOGIN);
     let got = receiver.event("done", TRANSFER);
@@ -109,7 +113,11 @@ fn we_offer_qxmpp_a_file() {
     let server = PROSODY.start();
     let scratch = Scratch::default();
     let file = scratch.file("photo.jpg", SIZE);
-    let mut receiver = qxmpp(&server.account("juliet"), Task::Receive(scratch.inbox()));
+    let mut receiver = qxmpp(
+        &server.account("juliet"),
+        Task::Receive(scratch.inbox()),
+        Way::InBand,
+    );
     let to = text(&receiver.event("online", LOGIN), "jid");
     let done = sent(
         Cli::send(&file, &to)

@@ -1,8 +1,9 @@
-// QXmpp at one end of a file transfer: Stream Initiation and in-band bytestreams, nothing else.
+// QXmpp at one end of a file transfer: Stream Initiation, then in-band or SOCKS5 bytestreams.
 //
 //   qxmpp-peer JID PASSWORD HOST PORT receive DIR
 //   qxmpp-peer JID PASSWORD HOST PORT send FILE TO BLOCK_SIZE      QXmpp's block size is fixed: the last one is ignored
 //
+// QXMPP_PEER_METHOD: "ibb", "direct" (SOCKS5 without a proxy), or the JID of the SOCKS5 proxy to use and no other way.
 // Plaintext only. Prints one JSON object a line: online, offered, done, failed.
 
 #include <QCoreApplication>
@@ -31,7 +32,7 @@ static void watch(QCoreApplication &app, QXmppClient &client, QXmppTransferJob *
 {
     QObject::connect(job, &QXmppTransferJob::finished, &app, [&app, &client, job, path] {
         const bool done = job->error() == QXmppTransferJob::NoError;
-        QJsonObject fields{ { "sid", job->sid() }, { "bytes", job->fileSize() }, { "method", job->method() == QXmppTransferJob::InBandMethod ? "ibb" : "other" } };
+        QJsonObject fields{ { "sid", job->sid() }, { "bytes", job->fileSize() }, { "method", job->method() == QXmppTransferJob::InBandMethod ? "ibb" : "socks5" } };
         fields[done ? "path" : "reason"] = done ? path : QString("error %1").arg(job->error());
         // The job holds the file open, and octets of it back, until it goes.
         QObject::connect(job, &QObject::destroyed, &app, [done, fields] { say(done ? "done" : "failed", fields); }, Qt::QueuedConnection);
@@ -59,7 +60,12 @@ int main(int argc, char *argv[])
         client.logger()->setLoggingType(QXmppLogger::StdoutLogging);
     }
     auto *manager = new QXmppTransferManager;
-    manager->setSupportedMethods(QXmppTransferJob::InBandMethod);
+    const QString method = qEnvironmentVariable("QXMPP_PEER_METHOD");
+    manager->setSupportedMethods(method == "ibb" ? QXmppTransferJob::InBandMethod : QXmppTransferJob::SocksMethod);
+    if (method != "ibb" && method != "direct") {
+        manager->setProxy(method);
+        manager->setProxyOnly(true);
+    }
     client.addExtension(manager);
 
     QXmppConfiguration configuration;
