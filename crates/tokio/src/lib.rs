@@ -34,16 +34,20 @@ mod endpoint;
 pub mod file;
 mod jid;
 pub mod link;
+#[cfg(feature = "proxy")]
+pub mod proxy;
 mod receiver;
 mod sender;
 mod threads;
 
+pub use bytestreams_machine::Network;
 pub use bytestreams_transfer::{
     Bounds, Config, Event, Incomplete, Keepalive, Method, Methods, Options, Reason, Side,
     TransferId, Window, safe_name,
 };
 pub use endpoint::{
-    Bytestream, Driver, Endpoint, Offer, Offers, Others, RequestError, Transfer, WriteError,
+    Bytestream, Driver, Endpoint, Offer, Offers, Others, RequestError, SocketOptions, Transfer,
+    WriteError,
 };
 pub use jid::prepare_jid;
 #[cfg(feature = "client")]
