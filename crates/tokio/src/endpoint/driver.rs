@@ -1,8 +1,9 @@
 //! The task that carries out what the machine asks for.
 
 use super::shared::{LinkState, Shared, keep};
+use super::sockets::{SocketOptions, Sockets};
 use crate::link::{Direction, LinkError, StanzaLink};
-use bytestreams_machine::{Input, Machine, NetCommand, NetInput, Output, turn};
+use bytestreams_machine::{Input, Machine, Output, turn};
 use bytestreams_stanza::Stanza;
 use bytestreams_transfer::Event;
 use core::fmt;
@@ -27,11 +28,12 @@ type Trace = Box<dyn FnMut(Direction, &Stanza) + Send>;
 
 /// The driver of one link: a future to be spawned, which ends when the link does.
 ///
-/// It owns the link and no protocol: it feeds the machine what comes in, carries out what the
+/// It owns the link, the sockets beside it and no protocol: it feeds the machine what comes in, carries out what the
 /// machine asks for, and keeps its deadlines. Dropping it drops the link; the handles then learn
 /// that the link has ended.
 pub struct Driver<L> {
     link: L,
+    sockets: Sockets,
     shared: Arc<Shared>,
     sleep: Pin<Box<Sleep>>,
     /// When `sleep` fires, if it is armed.
@@ -62,6 +64,7 @@ impl<L> fmt::Debug for Driver<L> {
 impl<L: StanzaLink> Driver<L> {
     pub(super) fn new(link: L, shared: Arc<Shared>) -> Self {
         Self {
+            sockets: Sockets::new(SocketOptions::default(), link.ends()),
             link,
             shared,
             sleep: Box::pin(tokio::time::sleep(core::time::Duration::ZERO)),
@@ -77,6 +80,11 @@ impl<L: StanzaLink> Driver<L> {
     /// Has `trace` see every stanza on the link from now on. Without it nothing is spent on tracing.
     pub fn set_trace(&mut self, trace: impl FnMut(Direction, &Stanza) + Send + 'static) {
         self.trace = Some(Box::new(trace));
+    }
+
+    /// Has peers reached beside the link as `options` say, instead of by their defaults.
+    pub fn set_sockets(&mut self, options: SocketOptions) {
+        self.sockets.set_options(options);
     }
 
     /// Reads what is there, at most a batch. Answers whether to look again at once.
@@ -109,6 +117,7 @@ impl<L: StanzaLink> Driver<L> {
     fn crank(&mut self, cx: &Context<'_>) -> Cranked {
         let Self {
             link,
+            sockets,
             shared,
             batch,
             wakes,
@@ -124,6 +133,10 @@ impl<L: StanzaLink> Driver<L> {
             {
                 state.hand_over(rest, wakes);
             }
+        }
+        for input in sockets.inputs() {
+            // What nobody knows any more is of a connection that is over.
+            let _ = state.stack.handle_input(Input::Net(input), now);
         }
         let mut send = |stanza: &Stanza, link: &mut L| {
             if let Some(trace) = trace {
@@ -141,12 +154,16 @@ impl<L: StanzaLink> Driver<L> {
         let mut full = link.buffered() >= WRITE_MARK;
         let mut silent = false;
         let mut events = core::mem::take(&mut state.inbox);
-        let mut nets = Vec::new();
+        let mut again = false;
         if urgent || !full {
+            let detached = &mut state.detached;
             let _ = turn(&mut state.stack, now, |output| {
                 match output {
                     Output::Stanza(stanza) => send(&stanza, link),
-                    Output::Net(command) => nets.push(command),
+                    Output::Net(command) => {
+                        sockets.carry_out(command, detached);
+                        again = true;
+                    }
                     Output::Event(event) => events.push(event),
                 }
                 full = link.buffered() >= WRITE_MARK;
@@ -157,7 +174,6 @@ impl<L: StanzaLink> Driver<L> {
                 }
             });
         }
-        let mut again = false;
         for event in events.drain(..) {
             silent |= matches!(event, Event::LinkLost);
             // A decline on our side has outputs of its own.
@@ -165,12 +181,6 @@ impl<L: StanzaLink> Driver<L> {
             state.dispatch(event, now, wakes);
         }
         state.inbox = events;
-        for command in nets {
-            again = true;
-            if let Some(input) = refuse(command) {
-                let _ = state.stack.handle_input(Input::Net(input), now);
-            }
-        }
         state.expire(now, wakes);
         let due = match (state.stack.poll_timeout(), state.requests.next()) {
             (Some(a), Some(b)) => Some(a.min(b)),
@@ -210,6 +220,7 @@ impl<L: StanzaLink> Driver<L> {
         let mut wants_input = true;
         for _ in 0..ROUNDS {
             let more = if wants_input { self.read(cx)? } else { false };
+            let sockets = self.sockets.poll(cx);
             let cranked = self.crank(cx);
             let flushed = match self.link.poll_flush(cx) {
                 Poll::Ready(result) => {
@@ -226,7 +237,7 @@ impl<L: StanzaLink> Driver<L> {
             }
             let input = cranked.wants_input && (more || !wants_input);
             wants_input = cranked.wants_input;
-            let output = (cranked.full && flushed) || cranked.again;
+            let output = (cranked.full && flushed) || cranked.again || sockets;
             if !input && !output && !self.poll_deadline(cranked.due, cx) {
                 return Poll::Pending;
             }
@@ -238,6 +249,7 @@ impl<L: StanzaLink> Driver<L> {
     fn end(&mut self, error: LinkError) {
         let Self { shared, wakes, .. } = self;
         self.phase = Phase::Over;
+        self.sockets.clear();
         shared.end(error, wakes);
         wakes.drain(..).for_each(Waker::wake);
     }
@@ -294,21 +306,5 @@ impl<L> Drop for Driver<L> {
             self.shared.end(LinkError::Closed, &mut self.wakes);
             self.wakes.drain(..).for_each(Waker::wake);
         }
-    }
-}
-
-/// There are no sockets beside the link yet, so every wish for one fails.
-fn refuse(command: NetCommand) -> Option<NetInput> {
-    match command {
-        NetCommand::Connect(token, _) => Some(NetInput::Failed(
-            token,
-            bytestreams_machine::ConnectError::Unreachable,
-        )),
-        NetCommand::Listen(_)
-        | NetCommand::Unlisten(_)
-        | NetCommand::Send(..)
-        | NetCommand::ShutdownWrite(_)
-        | NetCommand::Close(_)
-        | NetCommand::Detach(_) => None,
     }
 }

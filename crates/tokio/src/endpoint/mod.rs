@@ -4,11 +4,13 @@ mod bytestream;
 mod driver;
 mod offer;
 mod shared;
+mod sockets;
 mod transfer;
 
 pub use bytestream::Bytestream;
 pub use driver::Driver;
 pub use offer::{Offer, Offers};
+pub use sockets::SocketOptions;
 pub use transfer::{Transfer, WriteError};
 
 use crate::link::{LinkError, StanzaLink};
@@ -86,6 +88,21 @@ impl Endpoint {
     /// Outside a tokio runtime.
     pub fn spawn<L: StanzaLink>(link: L, config: Config) -> (Self, Offers) {
         let (endpoint, offers, driver) = Self::new(link, config);
+        tokio::spawn(driver);
+        (endpoint, offers)
+    }
+
+    /// The same as [`Endpoint::spawn`], with a say in how peers are reached beside the link.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn spawn_with<L: StanzaLink>(
+        link: L,
+        config: Config,
+        sockets: SocketOptions,
+    ) -> (Self, Offers) {
+        let (endpoint, offers, mut driver) = Self::new(link, config);
+        driver.set_sockets(sockets);
         tokio::spawn(driver);
         (endpoint, offers)
     }

@@ -4,6 +4,7 @@
 //! stands between an application and its octets. The driver is the one who carries out what the
 //! machine asks for.
 
+use super::sockets::Detached;
 use crate::link::LinkError;
 use bytestreams_machine::{Entropy, Instant, Machine, Output, Requests, Stack};
 use bytestreams_stanza::{IqBody, Jid, Stanza};
@@ -30,6 +31,8 @@ pub(crate) struct State {
     pub(crate) slots: HashMap<TransferId, Slot>,
     pub(crate) offers: Mailbox<Event>,
     pub(crate) others: Mailbox<Stanza>,
+    /// Sockets between the driver and their transfers.
+    pub(crate) detached: Detached,
     /// Stanzas of the application's own.
     pub(crate) outgoing: VecDeque<Stanza>,
     pub(crate) requests: Requests<u64>,
@@ -110,6 +113,7 @@ impl Shared {
                 slots: HashMap::new(),
                 offers: Mailbox::new(true),
                 others: Mailbox::new(false),
+                detached: Detached::new(),
                 outgoing: VecDeque::new(),
                 requests: Requests::default(),
                 answers: HashMap::new(),
@@ -226,6 +230,7 @@ impl State {
             }
         }
         self.driver = None;
+        self.detached.clear();
         self.link = LinkState::Ended(Arc::new(error));
         wakes.extend(self.offers.waker.take());
         wakes.extend(self.others.waker.take());

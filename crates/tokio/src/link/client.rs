@@ -4,7 +4,7 @@ use super::setup::within;
 use super::socket::{acknowledge, prepare};
 use super::wire::Wire;
 use super::xml::Stamps;
-use super::{ConnectFailure, LinkError, XmlLink};
+use super::{ConnectFailure, Ends, LinkError, XmlLink};
 use bytes::BytesMut;
 use bytestreams_stanza::door::{Context as Namespaces, QuickXml};
 use bytestreams_stanza::{Framer, Jid, Limits, Opening, ns};
@@ -92,9 +92,10 @@ pub async fn connect(account: &Account) -> Result<Client, ConnectFailure> {
     // The header has gone with the login, and with it what prefixes it bound.
     let context = Namespaces::new(ns::CLIENT);
     let framer = Framer::inside(QuickXml::default(), Limits::DEFAULT, context);
+    let ends = Ends::of(socket.tcp(), false);
     let mut wire = Wire::new(socket, framer, ns::CLIENT, early.freeze());
     wire.after_read(|socket: &Socket| acknowledge(socket.tcp()));
-    within(patience, "bind a resource", bind(wire, account)).await
+    within(patience, "bind a resource", bind(wire, account, ends)).await
 }
 
 /// Logs in; what is left is a stream behind its header and features.
@@ -277,12 +278,16 @@ fn unwrap<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 /// Asks for a resource (RFC 6120, 7).
-async fn bind(mut wire: Wire<Socket>, account: &Account) -> Result<Client, ConnectFailure> {
+async fn bind(
+    mut wire: Wire<Socket>,
+    account: &Account,
+    ends: Option<Ends>,
+) -> Result<Client, ConnectFailure> {
     let opening = Opening::bind("bind".into(), account.jid.resource());
     let own = wire.open(opening).await?.jid;
     let own = own.ok_or_else(|| ConnectFailure::Bind("its answer has no JID".into()))?;
     let server = own.to_domain();
-    Ok(XmlLink::new(wire, own, server, Stamps::Server))
+    Ok(XmlLink::new(wire, own, server, Stamps::Server, ends))
 }
 
 fn into_io(error: Error) -> io::Error {

@@ -4,7 +4,7 @@ use super::setup::within;
 use super::socket::{acknowledge, prepare};
 use super::wire::Wire;
 use super::xml::Stamps;
-use super::{ConnectFailure, XmlLink};
+use super::{ConnectFailure, Ends, XmlLink};
 use bytestreams_stanza::{Jid, Opening, ns};
 use core::time::Duration;
 use tokio::net::{TcpStream, ToSocketAddrs};
@@ -39,10 +39,17 @@ pub async fn connect(
 
 /// Opens the stream and proves to know the secret.
 async fn handshake(tcp: TcpStream, jid: &Jid, secret: &str) -> Result<Component, ConnectFailure> {
+    let ends = Ends::of(&tcp, false);
     let mut wire = Wire::fresh(tcp, ns::COMPONENT);
     let opened = wire.open(Opening::component(jid, secret)).await?;
     wire.after_read(acknowledge);
     let server = opened.header.and_then(|header| header.from);
     let server = server.unwrap_or_else(|| jid.clone());
-    Ok(XmlLink::new(wire, jid.clone(), server, Stamps::Component))
+    Ok(XmlLink::new(
+        wire,
+        jid.clone(),
+        server,
+        Stamps::Component,
+        ends,
+    ))
 }

@@ -15,9 +15,11 @@ mod xml;
 pub use error::{ConnectFailure, LinkError};
 pub use xml::XmlLink;
 
-use bytestreams_machine::Own;
+use bytestreams_machine::{AddressClass, Own};
 use bytestreams_stanza::Stanza;
 use core::task::{Context, Poll};
+use std::net::SocketAddr;
+use tokio::net::TcpStream;
 
 /// A stream of stanzas to an XMPP server or to a peer, set up and with an address of our own.
 ///
@@ -26,6 +28,12 @@ use core::task::{Context, Poll};
 pub trait StanzaLink: Send + Unpin + 'static {
     /// Who we are on this link.
     fn own(&self) -> &Own;
+
+    /// Where the connection under it begins and ends, if it is one. Sockets beside the link go by it:
+    /// which addresses peers are told, and which they may have us call.
+    fn ends(&self) -> Option<Ends> {
+        None
+    }
 
     /// Takes the next stanza, reading more when none is left.
     ///
@@ -52,6 +60,32 @@ pub trait StanzaLink: Send + Unpin + 'static {
     /// # Errors
     /// When the link is gone.
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>>;
+}
+
+/// Where the connection under a link begins and ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ends {
+    /// Our end.
+    pub local: SocketAddr,
+    /// The other end.
+    pub remote: SocketAddr,
+    /// Whether the other end is the peer itself, and no server between.
+    pub direct: bool,
+}
+
+impl Ends {
+    pub(super) fn of(stream: &TcpStream, direct: bool) -> Option<Self> {
+        Some(Self {
+            local: stream.local_addr().ok()?,
+            remote: stream.peer_addr().ok()?,
+            direct,
+        })
+    }
+
+    /// Says whether the peer is on this machine.
+    pub(crate) fn within_this_machine(self) -> bool {
+        self.direct && AddressClass::of(self.remote.ip()) == AddressClass::Loopback
+    }
 }
 
 /// Which way a stanza goes, for a trace.

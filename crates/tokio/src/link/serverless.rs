@@ -5,7 +5,7 @@ use super::setup::within;
 use super::socket::prepare;
 use super::wire::Wire;
 use super::xml::Stamps;
-use super::{ConnectFailure, LinkError, XmlLink};
+use super::{ConnectFailure, Ends, LinkError, XmlLink};
 use crate::file::hex;
 use bytestreams_stanza::{Jid, Opened, Opening, ns};
 use core::fmt::Display;
@@ -58,10 +58,11 @@ pub async fn connect(
 /// Opens a stream and waits for the other side's.
 async fn call(tcp: TcpStream, setup: &Setup) -> Result<Serverless, ConnectFailure> {
     let from = tcp.peer_addr().map_err(LinkError::Io)?;
+    let ends = Ends::of(&tcp, true);
     let own = name(setup, "caller");
     let mut wire = Wire::fresh(tcp, ns::CLIENT);
     let opened = wire.open(Opening::serverless(&own, None)).await?;
-    made(wire, own, opened, from)
+    made(wire, own, opened, from, ends)
 }
 
 /// Waits for the other side's stream and opens ours.
@@ -70,11 +71,12 @@ async fn answer(
     from: SocketAddr,
     setup: &Setup,
 ) -> Result<Serverless, ConnectFailure> {
+    let ends = Ends::of(&tcp, true);
     let own = name(setup, "listener");
     let mut wire = Wire::fresh(tcp, ns::CLIENT);
     let opening = Opening::await_serverless(&own, &random());
     let opened = wire.open(opening).await?;
-    made(wire, own, opened, from)
+    made(wire, own, opened, from, ends)
 }
 
 fn made(
@@ -82,6 +84,7 @@ fn made(
     own: Jid,
     opened: Opened,
     from: SocketAddr,
+    ends: Option<Ends>,
 ) -> Result<Serverless, ConnectFailure> {
     let peer = match opened.header.and_then(|header| header.from) {
         Some(peer) if peer == own => {
@@ -91,7 +94,7 @@ fn made(
         None => Jid::new(&format!("peer@{}", from.ip()))
             .map_err(|_| LinkError::Xml("it has no name".into()))?,
     };
-    Ok(XmlLink::new(wire, own, peer, Stamps::Peer))
+    Ok(XmlLink::new(wire, own, peer, Stamps::Peer, ends))
 }
 
 fn name(setup: &Setup, role: &str) -> Jid {

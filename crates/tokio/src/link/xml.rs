@@ -1,7 +1,7 @@
 //! A link over any stream of octets.
 
 use super::wire::Wire;
-use super::{LinkError, StanzaLink};
+use super::{Ends, LinkError, StanzaLink};
 use bytestreams_machine::Own;
 use bytestreams_stanza::{Frame, Jid, Stanza};
 use core::fmt;
@@ -21,6 +21,7 @@ pub struct XmlLink<S> {
     own: Own,
     peer: Jid,
     stamps: Stamps,
+    ends: Option<Ends>,
     closing: Closing,
 }
 
@@ -54,12 +55,19 @@ impl<S> fmt::Debug for XmlLink<S> {
 
 impl<S> XmlLink<S> {
     /// Makes a link of a stream that is set up.
-    pub(super) fn new(wire: Wire<S>, own: Jid, peer: Jid, stamps: Stamps) -> Self {
+    pub(super) fn new(
+        wire: Wire<S>,
+        own: Jid,
+        peer: Jid,
+        stamps: Stamps,
+        ends: Option<Ends>,
+    ) -> Self {
         Self {
             wire,
             own: Own { jid: own },
             peer,
             stamps,
+            ends,
             closing: Closing::No,
         }
     }
@@ -73,6 +81,10 @@ impl<S> XmlLink<S> {
 impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> StanzaLink for XmlLink<S> {
     fn own(&self) -> &Own {
         &self.own
+    }
+
+    fn ends(&self) -> Option<Ends> {
+        self.ends
     }
 
     #[expect(

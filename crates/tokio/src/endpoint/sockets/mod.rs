@@ -1,0 +1,207 @@
+//! The sockets beside the link: what a machine asks for by [`NetCommand`], carried out.
+//!
+//! Nothing here knows what passes over a socket, and nothing here gives up after a time: both are
+//! the machine's.
+
+mod conn;
+mod dial;
+mod listen;
+
+pub(crate) use conn::Conn;
+
+use crate::link::Ends;
+use bytestreams_machine::{
+    ConnId, ConnectError, DialPolicy, ListenId, NetCommand, NetInput, Network, Token,
+};
+use bytestreams_stanza::StreamHost;
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use listen::Listening;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::io;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::sync::Arc;
+use tokio::net::TcpStream;
+
+/// Connections that are not an application's, at which no more are taken from strangers. Machines
+/// bound theirs more closely.
+const CONNECTIONS: usize = 1024;
+
+/// Inputs that wait for the machine, at which nothing more is read.
+const INPUTS: usize = 64;
+
+/// Where to listen for peers, and whom to call, beside the link.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct SocketOptions {
+    /// Private networks and loopback addresses that peers may have us connect to. Public addresses
+    /// they may anyway, and those of the kind that the link's own other end has.
+    pub allowed: Vec<Network>,
+    listener: Option<Arc<TcpListener>>,
+}
+
+impl SocketOptions {
+    /// Listens for peers at this address, and advertises it, instead of a free port on the local
+    /// addresses. Port 0 chooses a free one; an unspecified address is advertised as the local
+    /// ones.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub fn listen(&mut self, addr: impl ToSocketAddrs) -> io::Result<SocketAddr> {
+        let listener = TcpListener::bind(addr)?;
+        listener.set_nonblocking(true)?;
+        let addr = listener.local_addr()?;
+        self.listener = Some(Arc::new(listener));
+        Ok(addr)
+    }
+}
+
+/// Connections that the machine has detached and that are not with their transfers: on their way
+/// to them, or given back.
+pub(crate) type Detached = HashMap<ConnId, Conn>;
+
+/// All sockets of one machine.
+pub(super) struct Sockets {
+    options: SocketOptions,
+    ends: Option<Ends>,
+    next: u64,
+    listening: BTreeMap<ListenId, Listening>,
+    attempts: Vec<(Token, Attempt)>,
+    conns: BTreeMap<ConnId, Conn>,
+    inputs: VecDeque<NetInput>,
+}
+
+type Attempt = Pin<Box<dyn Future<Output = Result<TcpStream, ConnectError>> + Send>>;
+
+impl fmt::Debug for Sockets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sockets")
+            .field("listening", &self.listening.len())
+            .field("attempts", &self.attempts.len())
+            .field("conns", &self.conns.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Sockets {
+    pub(super) fn new(options: SocketOptions, ends: Option<Ends>) -> Self {
+        Self {
+            options,
+            ends,
+            next: 0,
+            listening: BTreeMap::new(),
+            attempts: Vec::new(),
+            conns: BTreeMap::new(),
+            inputs: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn set_options(&mut self, options: SocketOptions) {
+        self.options = options;
+    }
+
+    /// Carries out a command. [`Sockets::poll`] afterwards.
+    pub(super) fn carry_out(&mut self, command: NetCommand, detached: &mut Detached) {
+        match command {
+            NetCommand::Listen(id) => self.listen(id),
+            NetCommand::Unlisten(id) => drop(self.listening.remove(&id)),
+            NetCommand::Connect(token, host) => self.connect(token, host),
+            NetCommand::Send(id, octets) => {
+                if let Some(conn) = self.conns.get_mut(&id) {
+                    conn.send(octets);
+                }
+            }
+            NetCommand::ShutdownWrite(id) => {
+                if let Some(conn) = detached.remove(&id) {
+                    self.conns.insert(id, conn.draining());
+                } else if let Some(conn) = self.conns.get_mut(&id) {
+                    conn.shutdown();
+                }
+            }
+            NetCommand::Close(id) => {
+                detached.remove(&id);
+                if let Some(conn) = self.conns.get_mut(&id) {
+                    conn.close();
+                }
+            }
+            NetCommand::Detach(id) => {
+                if let Some(conn) = self.conns.remove(&id) {
+                    detached.insert(id, conn);
+                }
+            }
+        }
+    }
+
+    fn listen(&mut self, id: ListenId) {
+        // Who cannot listen says nothing.
+        if let Ok(listening) = Listening::open(self.options.listener.as_deref(), self.ends) {
+            let addrs = listening.addrs().iter();
+            self.inputs
+                .extend(addrs.map(|&addr| NetInput::Listening(id, addr)));
+            self.listening.insert(id, listening);
+        }
+    }
+
+    fn connect(&mut self, token: Token, host: StreamHost) {
+        let policy = DialPolicy {
+            link: self.ends.map(|ends| ends.remote.ip()),
+            allowed: self.options.allowed.iter().copied().collect(),
+        };
+        self.attempts
+            .push((token, Box::pin(dial::connect(host, policy))));
+    }
+
+    /// Sees what happened. Follow with [`Sockets::inputs`]; true when there is more to see at once.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> bool {
+        let Self {
+            next,
+            listening,
+            attempts,
+            conns,
+            inputs,
+            ..
+        } = self;
+        let mut new = |stream: TcpStream, conns: &mut BTreeMap<ConnId, Conn>| {
+            let id = ConnId(*next);
+            *next += 1;
+            conns.insert(id, Conn::new(stream));
+            id
+        };
+        for (&listen, listening) in listening.iter_mut() {
+            while inputs.len() < INPUTS && conns.len() < CONNECTIONS {
+                let Poll::Ready((stream, from)) = listening.poll_accept(cx) else {
+                    break;
+                };
+                let conn = new(stream, conns);
+                inputs.push_back(NetInput::Accepted { listen, conn, from });
+            }
+        }
+        attempts.retain_mut(|(token, attempt)| {
+            let Poll::Ready(result) = attempt.as_mut().poll(cx) else {
+                return true;
+            };
+            inputs.push_back(match result {
+                Ok(stream) => NetInput::Connected(*token, new(stream, conns)),
+                Err(error) => NetInput::Failed(*token, error),
+            });
+            false
+        });
+        conns.retain(|&id, conn| conn.poll(id, inputs, cx));
+        inputs.len() >= INPUTS
+    }
+
+    /// What happened since the last time.
+    pub(super) fn inputs(&mut self) -> impl Iterator<Item = NetInput> + '_ {
+        self.inputs.drain(..)
+    }
+
+    /// Drops every socket.
+    pub(super) fn clear(&mut self) {
+        self.listening.clear();
+        self.attempts.clear();
+        self.conns.clear();
+        self.inputs.clear();
+    }
+}
