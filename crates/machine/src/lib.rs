@@ -43,7 +43,7 @@ mod timers;
 pub use dial::{AddressClass, DialPolicy, Network, ParseNetworkError};
 pub use entropy::{Entropy, Ids};
 pub use machine::{Input, Machine, Output, turn};
-pub use net::{ConnId, ConnectError, ListenId, NetCommand, NetInput, Token};
+pub use net::{ConnId, ConnectError, HANDSHAKE_OCTETS, ListenId, NetCommand, NetInput, Token};
 pub use requests::{Own, Requests};
 pub use responder::Responder;
 pub use stack::Stack;

@@ -5,6 +5,12 @@ use bytestreams_stanza::StreamHost;
 use core::fmt;
 use core::net::SocketAddr;
 
+/// How many octets a driver reads at most, in all, on a connection that is not detached.
+///
+/// A handshake fits, with room for what a peer sends behind it. A peer that sends more fills its
+/// own window, and nothing of the stream is swallowed.
+pub const HANDSHAKE_OCTETS: usize = 512;
+
 /// A connection; the driver allocates every one and never uses one again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnId(pub u64);

@@ -1,0 +1,1 @@
+//! Attempts to reach one of several StreamHosts.

@@ -1,0 +1,43 @@
+//! SOCKS5 Bytestreams (XEP-0065) as pure state machines.
+//!
+//! The Requester offers StreamHosts and waits for the Target's choice ([`Requester`]); the Target
+//! tries them and tells which it took ([`Target`]). [`Inbound`] takes the connections that come to
+//! the StreamHosts of the link itself, [`ProxyDiscovery`] finds others, and [`Proxy`] is such
+//! another. [`Client`] and [`Server`] are the two sides of the handshake.
+//!
+//! Out of scope: the octets of a stream. A connection is detached once it stands
+//! ([`NetCommand::Detach`](bytestreams_machine::NetCommand)), and is the application's then.
+#![no_std]
+#![forbid(unsafe_code)]
+#![warn(clippy::indexing_slicing)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod client;
+mod dial;
+mod discovery;
+mod dstaddr;
+mod error;
+mod event;
+mod failed_hosts;
+mod inbound;
+mod output;
+mod proxy;
+pub mod refusal;
+mod requester;
+mod server;
+mod target;
+
+pub use client::{Client, ClientStep};
+pub use discovery::{DiscoveryEvent, ProxyDiscovery};
+pub use dstaddr::DstAddr;
+pub use error::HandshakeError;
+pub use event::{Event, Fault, Reason, Step, Via};
+pub use failed_hosts::FailedHosts;
+pub use inbound::{Inbound, InboundConfig, InboundEvent};
+pub use proxy::{Allowed, Proxy, ProxyConfig, ProxyEvent, ProxyStats};
+pub use requester::Requester;
+pub use server::{Server, ServerStep};
+pub use target::Target;
