@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use crate::process::{Process, command};
-use crate::server::{Account, SECRET};
+use crate::server::{Account, SECRET, Server};
 
 /// A command line of `bytestreams`, always with `--json`.
 #[derive(Debug)]
@@ -46,6 +46,17 @@ impl Cli {
     /// `send` of `file` to a JID or a socket address.
     pub fn send(file: &Path, to: impl AsRef<str>) -> Self {
         Self::new("send").arg(file).arg("--to").arg(to.as_ref())
+    }
+
+    /// `proxy` as the component of a server, on a free port of loopback.
+    pub fn proxy(server: &Server) -> Self {
+        Self::new("proxy")
+            .arg("--component")
+            .arg(&server.component)
+            .arg("--server")
+            .arg(server.components.to_string())
+            .args("--listen 127.0.0.1:0 --host 127.0.0.1")
+            .env("BYTESTREAMS_SECRET", SECRET)
     }
 
     /// Adds an argument.

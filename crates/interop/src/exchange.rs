@@ -1,5 +1,7 @@
 //! What nearly every test does: a directory for each side, a receiver that is online, a sender, and a look at the result.
 
+use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,6 +11,9 @@ use tempfile::TempDir;
 use crate::cli::Cli;
 use crate::files::{assert_identical, hidden, random_file, visible};
 use crate::process::Process;
+use crate::raw::RawClient;
+use crate::server::Server;
+use crate::socks::{activate, address_query, connect, dst_addr, read_to_end, stream_host};
 
 /// How long a login may take.
 pub const LOGIN: Duration = Duration::from_secs(30);
@@ -76,6 +81,13 @@ pub fn listening(receiver: Cli) -> (Process, String) {
     (receiver, addr)
 }
 
+/// Starts our proxy as the component of a server and gives it once it serves.
+pub fn joined(proxy: Cli) -> Process {
+    let mut proxy = proxy.start();
+    proxy.event("online", LOGIN);
+    proxy
+}
+
 /// Runs a sender to its end and gives its `done`; it must exit with 0.
 #[track_caller]
 pub fn sent(sender: Cli) -> Value {
@@ -100,4 +112,33 @@ pub fn number(event: &Value, name: &str) -> u64 {
     event[name]
         .as_u64()
         .unwrap_or_else(|| panic!("no number {name:?} in {event}"))
+}
+
+/// Meets at a proxy by hand as two users: what one writes before its shutdown must be what the other reads before the end.
+pub fn relays(server: &Server, proxy: &str) {
+    let mut romeo = RawClient::login(&server.account("romeo"), "orchard");
+    let juliet = RawClient::login(&server.account("juliet"), "balcony");
+    let answer = romeo.request("get", proxy, &address_query());
+    let (jid, address) = stream_host(&answer);
+    assert_eq!(jid.split('/').next(), Some(proxy));
+    for (sid, octets) in [("s1", 100_001), ("s2", 1)] {
+        let hash = dst_addr(sid, &romeo.jid, &juliet.jid);
+        let target = connect(address, &hash);
+        let mut requester = connect(address, &hash);
+        let activated = romeo.request("set", &jid, &activate(sid, &juliet.jid));
+        assert!(activated.is_iq("result"), "{}", activated.0);
+        let mut back = [0; 2];
+        (&target).write_all(b"hi").expect("written");
+        requester.read_exact(&mut back).expect("the way back");
+        assert_eq!(&back, b"hi");
+        let sent: Vec<u8> = (0..octets).map(|n: u32| (n % 251) as u8).collect();
+        requester.write_all(&sent).expect("written");
+        requester.shutdown(Shutdown::Write).expect("shut down");
+        assert!(
+            read_to_end(&target) == sent,
+            "octets through {proxy} changed"
+        );
+    }
+    let unknown = romeo.request("set", &jid, &activate("unknown", &juliet.jid));
+    assert!(unknown.is_iq("error"), "{}", unknown.0);
 }

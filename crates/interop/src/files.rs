@@ -3,6 +3,10 @@
 use std::fs;
 use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 /// Writes `size` octets that look random and are the same for the same seed.
 pub fn random_file(dir: &Path, name: &str, size: u64, seed: u64) -> PathBuf {
@@ -82,4 +86,59 @@ fn names(dir: &Path) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// Demands that a directory holds one partial file and nothing with a name.
+#[track_caller]
+pub fn partial_only(inbox: &Path) {
+    assert_eq!(visible(inbox), Vec::<String>::new());
+    assert_eq!(
+        hidden(inbox).len(),
+        1,
+        "one partial file: {:?}",
+        hidden(inbox)
+    );
+}
+
+/// Watches that the final name never shows a file that is not whole.
+#[derive(Debug)]
+pub struct Watch {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Option<u64>>>,
+}
+
+impl Watch {
+    /// Watches a path at which only a file of that size may appear.
+    pub fn over(path: PathBuf, size: u64) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = thread::spawn(move || {
+            while !stopped.load(Ordering::SeqCst) {
+                let file = path.metadata().ok().map(|file| file.len());
+                if let Some(short) = file.filter(|&octets| octets != size) {
+                    return Some(short);
+                }
+                thread::sleep(Duration::from_millis(1));
+            }
+            None
+        });
+        Self {
+            stop,
+            thread: Some(thread),
+        }
+    }
+
+    /// Demands that no short file was seen.
+    pub fn assert_never_short(mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        let thread = self.thread.take().expect("joined once");
+        let short = thread.join().expect("no panic");
+        assert_eq!(short, None, "a short file had the final name");
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+    }
 }

@@ -27,6 +27,11 @@ pub enum Manner {
         /// The octets after which it cuts, counted over both directions of all streams.
         cut_after: u64,
     },
+    /// Takes every hash, and relays once activated until so many octets went by; then keeps the connections and lets nothing through.
+    Stalls {
+        /// The octets after which it stalls, counted as above.
+        after: u64,
+    },
 }
 
 /// A StreamHost on loopback with a free port. Stops when dropped.
@@ -129,7 +134,7 @@ impl State {
             Manner::HangsUp => {
                 socket.shutdown(Shutdown::Both).ok();
             }
-            Manner::Refuses | Manner::Relays { .. } => {
+            Manner::Refuses | Manner::Relays { .. } | Manner::Stalls { .. } => {
                 let mut greeting = [0; 3];
                 let mut request = [0; 47];
                 let heard = socket
@@ -159,7 +164,7 @@ impl State {
 
     fn relay(&self, mut from: TcpStream, mut to: TcpStream) {
         let limit = match self.manner {
-            Manner::Relays { cut_after } => cut_after,
+            Manner::Relays { cut_after: limit } | Manner::Stalls { after: limit } => limit,
             Manner::Silent | Manner::HangsUp | Manner::Refuses => 0,
         };
         let mut buffer = vec![0; 1 << 16];
@@ -171,7 +176,9 @@ impl State {
             }
             self.relayed.fetch_add(octets as u64, Ordering::SeqCst);
             if self.relayed() >= limit {
-                self.cut();
+                if let Manner::Relays { .. } = self.manner {
+                    self.cut();
+                }
                 return;
             }
         }

@@ -165,8 +165,17 @@ impl RawClient {
     }
 
     /// Waits for a stanza of which `wanted` holds; on the way answers disco, pings and closes.
-    pub fn recv_where(&mut self, what: &str, mut wanted: impl FnMut(&Stanza) -> bool) -> Stanza {
-        let deadline = Instant::now() + ANSWER;
+    pub fn recv_where(&mut self, what: &str, wanted: impl FnMut(&Stanza) -> bool) -> Stanza {
+        self.recv_where_within(what, ANSWER, wanted)
+    }
+
+    fn recv_where_within(
+        &mut self,
+        what: &str,
+        within: Duration,
+        mut wanted: impl FnMut(&Stanza) -> bool,
+    ) -> Stanza {
+        let deadline = Instant::now() + within;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let stanza = self
@@ -215,7 +224,12 @@ impl RawClient {
 
     /// Waits for the result or error with that id.
     pub fn answer(&mut self, id: &str) -> Stanza {
-        self.recv_where(&format!("the answer to {id}"), |stanza| {
+        self.answer_within(id, ANSWER)
+    }
+
+    /// Waits so long for the result or error with that id.
+    pub fn answer_within(&mut self, id: &str, within: Duration) -> Stanza {
+        self.recv_where_within(&format!("the answer to {id}"), within, |stanza| {
             stanza.0.starts_with("<iq")
                 && stanza.attr("id") == Some(id)
                 && matches!(stanza.attr("type"), Some("result" | "error"))
@@ -252,7 +266,7 @@ fn unsupported(get: &Stanza) -> String {
     if get.has("disco#info") {
         "<query xmlns='http://jabber.org/protocol/disco#info'><identity category='client' type='bot'/>\
          <feature var='http://jabber.org/protocol/si'/><feature var='http://jabber.org/protocol/si/profile/file-transfer'/>\
-         <feature var='http://jabber.org/protocol/ibb'/></query>"
+         <feature var='http://jabber.org/protocol/bytestreams'/><feature var='http://jabber.org/protocol/ibb'/></query>"
             .to_owned()
     } else {
         String::new()

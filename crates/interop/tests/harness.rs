@@ -1,15 +1,11 @@
 //! The servers, the peers and the delay proxy themselves, without our binary: what the other tests stand upon.
 
-use std::io::{Read, Write};
-use std::net::Shutdown;
 use std::path::Path;
 use std::time::Duration;
 
+use bytestreams_interop::exchange::relays;
 use bytestreams_interop::files::{assert_identical, random_file};
 use bytestreams_interop::peers::{Task, Way, qxmpp, slixmpp};
-use bytestreams_interop::socks::{
-    activate, address_query, connect, dst_addr, read_to_end, stream_host,
-};
 use bytestreams_interop::xml::Stanza;
 use bytestreams_interop::{
     Activation, DelayProxy, EJABBERD, FakeProxy, Manner, PROSODY, Process, RawClient, Server, Setup,
@@ -166,35 +162,6 @@ fn pings_of_slixmpp_go_on_until_it_is_killed() {
         assert!(pong["seconds"].as_f64().expect("seconds") < 3.0);
     }
     assert!(!pinger.ended());
-}
-
-/// Two users meet at a proxy by hand: what one writes before its shutdown is what the other reads before the end.
-fn relays(server: &Server, proxy: &str) {
-    let mut romeo = RawClient::login(&server.account("romeo"), "orchard");
-    let juliet = RawClient::login(&server.account("juliet"), "balcony");
-    let answer = romeo.request("get", proxy, &address_query());
-    let (jid, address) = stream_host(&answer);
-    assert_eq!(jid.split('/').next(), Some(proxy));
-    for (sid, octets) in [("s1", 100_001), ("s2", 1)] {
-        let hash = dst_addr(sid, &romeo.jid, &juliet.jid);
-        let target = connect(address, &hash);
-        let mut requester = connect(address, &hash);
-        let activated = romeo.request("set", &jid, &activate(sid, &juliet.jid));
-        assert!(activated.is_iq("result"), "{}", activated.0);
-        let mut back = [0; 2];
-        (&target).write_all(b"hi").expect("written");
-        requester.read_exact(&mut back).expect("the way back");
-        assert_eq!(&back, b"hi");
-        let sent: Vec<u8> = (0..octets).map(|n: u32| (n % 251) as u8).collect();
-        requester.write_all(&sent).expect("written");
-        requester.shutdown(Shutdown::Write).expect("shut down");
-        assert!(
-            read_to_end(&target) == sent,
-            "octets through {proxy} changed"
-        );
-    }
-    let unknown = romeo.request("set", &jid, &activate("unknown", &juliet.jid));
-    assert!(unknown.is_iq("error"), "{}", unknown.0);
 }
 
 #[test]

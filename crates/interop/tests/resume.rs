@@ -1,13 +1,9 @@
 //! `kill -9` of either end in the middle, then `--resume`: only the rest travels.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use bytestreams_interop::exchange::{listening, number, online, text};
-use bytestreams_interop::files::{hidden, visible};
+use bytestreams_interop::files::{Watch, partial_only};
 use bytestreams_interop::{
     Cli, DelayProxy, EJABBERD, LOGIN, PROSODY, Process, Scratch, Setup, TRANSFER,
 };
@@ -17,54 +13,6 @@ const ENOUGH: u64 = 100_000;
 /// Makes the first leg last some seconds, whatever the machine.
 const SLOWLY: &str = "--block-size 4096 --window 1";
 const DELAY: Duration = Duration::from_millis(25);
-
-/// Watches that the final name never shows a file that is not whole.
-struct Watch {
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<Option<u64>>>,
-}
-
-impl Watch {
-    fn over(path: PathBuf) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let thread = thread::spawn(move || {
-            while !stopped.load(Ordering::SeqCst) {
-                if let Some(short) = path
-                    .metadata()
-                    .ok()
-                    .map(|file| file.len())
-                    .filter(|&octets| octets != SIZE)
-                {
-                    return Some(short);
-                }
-                thread::sleep(Duration::from_millis(1));
-            }
-            None
-        });
-        Self {
-            stop,
-            thread: Some(thread),
-        }
-    }
-
-    fn assert_never_short(mut self) {
-        self.stop.store(true, Ordering::SeqCst);
-        let short = self
-            .thread
-            .take()
-            .expect("joined once")
-            .join()
-            .expect("no panic");
-        assert_eq!(short, None, "a short file had the final name");
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::SeqCst);
-    }
-}
 
 #[derive(Clone, Copy, PartialEq)]
 enum Victim {
@@ -92,22 +40,12 @@ fn resumed(sender: &mut Process, proxy: &DelayProxy) {
     );
 }
 
-fn partial_only(inbox: &Path) {
-    assert_eq!(visible(inbox), Vec::<String>::new());
-    assert_eq!(
-        hidden(inbox).len(),
-        1,
-        "one partial file: {:?}",
-        hidden(inbox)
-    );
-}
-
 fn through_a_server(setup: Setup, victim: Victim) {
     let server = setup.start();
     let (romeo, juliet) = (server.account("romeo"), server.account("juliet"));
     let scratch = Scratch::default();
     let file = scratch.file("film.mkv", SIZE);
-    let watch = Watch::over(scratch.inbox().join("film.mkv"));
+    let watch = Watch::over(scratch.inbox().join("film.mkv"), SIZE);
     let receive = || {
         online(
             Cli::receive(scratch.inbox())
@@ -166,7 +104,7 @@ fn a_killed_sender_resumes_through_ejabberd() {
 fn a_killed_receiver_resumes_without_a_server() {
     let scratch = Scratch::default();
     let file = scratch.file("film.mkv", SIZE);
-    let watch = Watch::over(scratch.inbox().join("film.mkv"));
+    let watch = Watch::over(scratch.inbox().join("film.mkv"), SIZE);
     let receive = || listening(Cli::receive(scratch.inbox()).args("--resume"));
     let send = |proxy: &DelayProxy| {
         Cli::send(&file, proxy.address().to_string()).args("--resume --method ibb")
@@ -192,7 +130,7 @@ fn a_link_that_is_cut_fails_the_transfer_which_then_resumes() {
     let romeo = server.account("romeo");
     let scratch = Scratch::default();
     let file = scratch.file("film.mkv", SIZE);
-    let watch = Watch::over(scratch.inbox().join("film.mkv"));
+    let watch = Watch::over(scratch.inbox().join("film.mkv"), SIZE);
     let receive = Cli::receive(scratch.inbox()).account(&server.account("juliet"));
     let (mut receiver, to) = online(receive.args("--resume --method ibb"));
     let slow = DelayProxy::start(server.clients, DELAY);
