@@ -1,26 +1,34 @@
 //! The application of a machine: the test's script.
 
 use crate::Chooser;
+use crate::turn::Peer;
 use alloc::vec::Vec;
-use bytestreams_machine::{Instant, Machine, NetCommand};
+use bytes::Bytes;
+use bytestreams_machine::{ConnId, Input, Instant, Machine, NetCommand, Output};
 use bytestreams_stanza::Jid;
+use core::convert::Infallible;
 use core::fmt::Debug;
 
-/// One of the two ends.
+/// One of the ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Side {
     /// The first.
     Left,
     /// The second.
     Right,
+    /// A third, in a world that has one: a proxy, say.
+    Third,
 }
 
 impl Side {
-    /// The opposite end.
-    pub const fn other(self) -> Self {
+    /// All of them, in order.
+    pub const ALL: [Self; 3] = [Self::Left, Self::Right, Self::Third];
+
+    /// The end whose stanzas come to this one in a world of two; the first for the third.
+    pub(crate) const fn home(self) -> Self {
         match self {
             Self::Left => Self::Right,
-            Self::Right => Self::Left,
+            Self::Right | Self::Third => Self::Left,
         }
     }
 }
@@ -53,14 +61,20 @@ pub trait App {
     /// The link of this end is gone for good.
     fn offline(&mut self, _machine: &mut Self::Machine, _cx: &mut Context<'_>) {}
 
-    /// Octets came in on a connection that was detached; empty ones mean that it was closed.
+    /// Octets came in on a connection that was detached; empty ones mean that the other end has
+    /// shut its half down.
     fn octets(
         &mut self,
         _machine: &mut Self::Machine,
-        _conn: bytestreams_machine::ConnId,
-        _octets: bytes::Bytes,
+        _conn: ConnId,
+        _octets: Bytes,
         _cx: &mut Context<'_>,
     ) {
+    }
+
+    /// A connection that was detached was reset.
+    fn reset(&mut self, machine: &mut Self::Machine, conn: ConnId, cx: &mut Context<'_>) {
+        self.octets(machine, conn, Bytes::new(), cx);
     }
 
     /// Says of which session an event tells, and whether it is that session's last. Nothing may
@@ -80,7 +94,8 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// Does something with a socket of its own: a detached one, say.
+    /// Does something with a socket that is the application's: writes to a detached connection,
+    /// shuts it down, closes it.
     pub fn net(&mut self, command: NetCommand) {
         self.commands.push(command);
     }
@@ -91,6 +106,42 @@ impl Debug for Context<'_> {
         f.debug_struct("Context")
             .field("now", &self.now)
             .finish_non_exhaustive()
+    }
+}
+
+/// Nobody: the third end of a world that has two.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Absent;
+
+impl Machine for Absent {
+    type Event = Infallible;
+
+    fn handle_input(&mut self, input: Input, _now: Instant) -> Option<Input> {
+        Some(input)
+    }
+
+    fn handle_timeout(&mut self, _now: Instant) {}
+
+    fn poll_output(&mut self) -> Option<Output<Infallible>> {
+        None
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        None
+    }
+}
+
+impl App for Absent {
+    type Machine = Self;
+
+    fn event(&mut self, _machine: &mut Self, event: Infallible, _cx: &mut Context<'_>) {
+        match event {}
+    }
+
+    fn act(&mut self, _machine: &mut Self, _cx: &mut Context<'_>) {}
+
+    fn is_done(&self) -> bool {
+        true
     }
 }
 
@@ -123,6 +174,16 @@ impl<A: App> Node<A> {
     /// When the application wants to act; not while the driver does not drain.
     pub(crate) fn wake(&self) -> Option<Instant> {
         self.app.wake().filter(|_| self.stalled.is_none())
+    }
+
+    /// As the others see it.
+    pub(crate) const fn peer(&self, side: Side) -> Peer<'_> {
+        (side, &self.jid, self.online)
+    }
+
+    /// Says whether it has come to its end and its driver holds nothing back.
+    pub(crate) fn is_over(&self) -> bool {
+        self.app.is_done() && self.stalled.is_none()
     }
 
     /// Says whether its link still stands.

@@ -80,14 +80,16 @@ mod choose;
 mod explore;
 mod lane;
 mod link;
+mod net;
 mod trace;
 mod turn;
 mod world;
 
-pub use app::{App, Context, Node, Side};
+pub use app::{Absent, App, Context, Node, Side};
 pub use choose::{Chooser, Odometer, Scripted, Seeded};
 pub use explore::{every_run, seeds};
 pub use lane::{Lane, wire_octets};
 pub use link::{Faults, Forge, Link, Stranger};
+pub use net::{Answer, Hears, Net, NetFaults, Place, Say, Speak, babble, silent};
 pub use trace::{Entry, Trace, What};
 pub use world::{Bounds, Broken, Outcome, World};

@@ -1,4 +1,4 @@
-//! The stanza link between the two ends, and what can go wrong on it.
+//! The stanza link between the ends, and what can go wrong on it.
 
 use crate::{Chooser, Lane, Side};
 use alloc::boxed::Box;
@@ -100,7 +100,15 @@ impl fmt::Debug for Stranger {
     }
 }
 
-/// The way between the two ends: order between two addresses is kept, `from` is stamped.
+/// The ways to one end.
+#[derive(Debug, Default)]
+struct Ways {
+    /// From each end, in the order of [`Side::ALL`].
+    from: [Lane; 3],
+    strange: Lane,
+}
+
+/// The way between the ends: order between two addresses is kept, `from` is stamped.
 #[derive(Debug)]
 pub struct Link {
     /// A stanza takes one of these from the sender to the receiver.
@@ -111,10 +119,7 @@ pub struct Link {
     pub faults: Faults,
     /// A third party.
     pub stranger: Option<Stranger>,
-    pub(crate) to_left: Lane,
-    pub(crate) to_right: Lane,
-    pub(crate) strange_to_left: Lane,
-    pub(crate) strange_to_right: Lane,
+    ways: [Ways; 3],
     sent: u64,
 }
 
@@ -129,49 +134,45 @@ impl Default for Link {
             bandwidth: None,
             faults: Faults::HARMLESS,
             stranger: None,
-            to_left: Lane::default(),
-            to_right: Lane::default(),
-            strange_to_left: Lane::default(),
-            strange_to_right: Lane::default(),
+            ways: Default::default(),
             sent: 0,
         }
     }
 }
 
 impl Link {
-    /// The stanzas on their way to a side from the other.
+    /// The stanzas on their way to a side from the other; to the third from the left.
     pub const fn lane(&self, to: Side) -> &Lane {
-        match to {
-            Side::Left => &self.to_left,
-            Side::Right => &self.to_right,
-        }
+        self.lane_from(to, to.home())
     }
 
-    /// Stanzas that the two ends handed over.
+    /// The stanzas on their way to one side from another.
+    pub const fn lane_from(&self, to: Side, from: Side) -> &Lane {
+        &self.ways[to as usize].from[from as usize]
+    }
+
+    /// Stanzas that the ends handed over.
     pub const fn sent(&self) -> u64 {
         self.sent
     }
 
-    pub(crate) const fn lane_mut(&mut self, to: Side) -> &mut Lane {
-        match to {
-            Side::Left => &mut self.to_left,
-            Side::Right => &mut self.to_right,
-        }
+    pub(crate) const fn lane_mut(&mut self, to: Side, from: Side) -> &mut Lane {
+        &mut self.ways[to as usize].from[from as usize]
+    }
+
+    pub(crate) const fn strange(&self, to: Side) -> &Lane {
+        &self.ways[to as usize].strange
     }
 
     pub(crate) const fn strange_mut(&mut self, to: Side) -> &mut Lane {
-        match to {
-            Side::Left => &mut self.strange_to_left,
-            Side::Right => &mut self.strange_to_right,
-        }
+        &mut self.ways[to as usize].strange
     }
 
     /// Says whether nothing is on its way.
     pub fn is_empty(&self) -> bool {
-        self.to_left.is_empty()
-            && self.to_right.is_empty()
-            && self.strange_to_left.is_empty()
-            && self.strange_to_right.is_empty()
+        self.ways
+            .iter()
+            .all(|ways| ways.strange.is_empty() && ways.from.iter().all(Lane::is_empty))
     }
 
     /// Draws how long the next stanza takes.
@@ -183,14 +184,14 @@ impl Link {
 
     pub(crate) fn push(
         &mut self,
-        to: Side,
+        (from, to): (Side, Side),
         stanza: Stanza,
         now: Instant,
         chooser: &mut dyn Chooser,
     ) {
         let delay = self.delay(chooser);
         let bandwidth = self.bandwidth;
-        self.lane_mut(to).push(stanza, now, bandwidth, delay);
+        self.lane_mut(to, from).push(stanza, now, bandwidth, delay);
     }
 
     pub(crate) const fn count(&mut self) {

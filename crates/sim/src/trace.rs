@@ -4,7 +4,8 @@ use crate::Side;
 use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::String;
-use bytestreams_machine::{Instant, NetCommand, NetInput};
+use bytes::Bytes;
+use bytestreams_machine::{ConnId, Instant, NetCommand, NetInput};
 use bytestreams_stanza::{Iq, IqBody, Message, Payload, Stanza};
 use core::fmt::{self, Write as _};
 
@@ -34,6 +35,12 @@ pub enum What {
     Command(NetCommand),
     /// This happened to a socket.
     Net(NetInput),
+    /// Its application read this from a connection; empty at the end.
+    Read(ConnId, Bytes),
+    /// A connection of its application was reset.
+    Reset(ConnId),
+    /// What happens to a connection from now on: a fault of the net.
+    Fault(ConnId, &'static str),
 }
 
 /// One step of a run.

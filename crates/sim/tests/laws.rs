@@ -284,7 +284,7 @@ fn a_stranger_speaks_under_its_own_name_only() {
     let strange = |side: Side| {
         let machine = match side {
             Side::Left => &world.left.machine,
-            Side::Right => &world.right.machine,
+            Side::Right | Side::Third => &world.right.machine,
         };
         let from = |got: &&Stanza| got.from() == Some(&stranger);
         machine.got.iter().filter(from).count()
