@@ -14,6 +14,7 @@ use crate::process::Process;
 use crate::raw::RawClient;
 use crate::server::Server;
 use crate::socks::{activate, address_query, connect, dst_addr, read_to_end, stream_host};
+use crate::xml::Stanza;
 
 /// How long a login may take.
 pub const LOGIN: Duration = Duration::from_secs(30);
@@ -95,6 +96,29 @@ pub fn sent(sender: Cli) -> Value {
     let done = sender.event("done", TRANSFER);
     sender.exits(0, LOGIN);
     done
+}
+
+/// Demands that an answer is a result.
+#[track_caller]
+pub fn accepts(answer: &Stanza) {
+    assert!(answer.is_iq("result"), "{}", answer.0);
+}
+
+/// Demands that an answer is an error of that condition.
+#[track_caller]
+pub fn refuses(answer: &Stanza, condition: &str) {
+    refuses_somehow(answer, &[condition]);
+}
+
+/// Demands that an answer is an error of one of those conditions.
+#[track_caller]
+pub fn refuses_somehow(answer: &Stanza, conditions: &[&str]) {
+    let named = |condition: &&str| answer.has(&format!("<{condition}"));
+    assert!(
+        answer.is_iq("error") && conditions.iter().any(named),
+        "wanted one of {conditions:?}: {}",
+        answer.0
+    );
 }
 
 /// Gives a member of an event that must be a string.

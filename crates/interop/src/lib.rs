@@ -9,6 +9,7 @@ pub mod delay;
 pub mod exchange;
 pub mod files;
 pub mod host;
+pub mod malice;
 pub mod peers;
 pub mod process;
 pub mod raw;

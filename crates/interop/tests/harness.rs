@@ -191,3 +191,8 @@ fn a_proxy_of_the_harness_relays_on_both_servers() {
         assert!(!items.has(&server.proxy), "{}", items.0);
     }
 }
+
+#[test]
+fn qxmpp_sends_direct_to_qxmpp() {
+    qxmpp_to_qxmpp(PROSODY, |_| Way::Direct);
+}

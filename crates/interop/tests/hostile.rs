@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use bytestreams_interop::exchange::{listening, online, text};
+use bytestreams_interop::exchange::{accepts, listening, online, refuses, text};
 use bytestreams_interop::files::{hidden, visible};
 use bytestreams_interop::raw::{ibb_close, ibb_data, ibb_open, ibb_text, si_offer};
 use bytestreams_interop::xml::Stanza;
@@ -95,20 +95,6 @@ impl Scene {
             b"yes"
         );
     }
-}
-
-#[track_caller]
-fn accepts(answer: &Stanza) {
-    assert!(answer.is_iq("result"), "{}", answer.0);
-}
-
-#[track_caller]
-fn refuses(answer: &Stanza, condition: &str) {
-    assert!(
-        answer.is_iq("error") && answer.has(&format!("<{condition}")),
-        "wanted {condition}: {}",
-        answer.0
-    );
 }
 
 #[test]
