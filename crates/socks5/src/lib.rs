@@ -22,6 +22,7 @@ mod dstaddr;
 mod error;
 mod event;
 mod failed_hosts;
+mod handshakes;
 mod inbound;
 mod output;
 mod proxy;

@@ -1,28 +1,72 @@
 //! Who is offered a bytestream.
 
+use crate::dial::{Dial, Finding, Pace, Won};
 use crate::output::Outputs;
-use crate::{Event, FailedHosts, refusal};
+use crate::{DstAddr, Event, FailedHosts, Reason, Via, refusal};
+use alloc::boxed::Box;
 use bytes::Bytes;
-use bytestreams_machine::{Input, Instant, Machine, Output, Own, Token};
-use bytestreams_stanza::{Iq, IqBody, Jid, Payload, Sid, StanzaError};
+use bytestreams_machine::{AddressClass, Input, Instant, Machine, NetCommand, Output, Own, Token};
+use bytestreams_stanza::{
+    Bytestreams, BytestreamsContent, Id, Iq, IqBody, Jid, Mode, Payload, Sid, Stanza, StanzaError,
+    StreamHost,
+};
+use core::net::IpAddr;
+use core::time::Duration;
+use smallvec::SmallVec;
 
 /// The Target's side of one bytestream (XEP-0065, sections 5 and 6).
 ///
-/// Tries the StreamHosts of the offer, the next one 250 ms after the one before, and takes the
-/// first with which a handshake succeeds; the others are closed. Gives up after 9 s.
+/// Tries the StreamHosts of the offer, the next one 250 ms after the one before or as soon as that
+/// has failed, and takes the first with which a handshake succeeds; the others are closed. Gives
+/// up after 9 s.
+///
+/// **What a stranger learns.** Whoever offers StreamHosts makes us dial them, and could find out
+/// about our network by the answer, its time, and the time at which a host of its own is dialled.
+/// So the error is the same whatever happened. Where the offer comes from another domain than
+/// ours and names anything but public addresses in digits, the attempts start every 250 ms whatever
+/// became of the ones before, and a failure is answered 9 s after the offer, neither sooner nor
+/// later, whether an address was open, closed, silent or forbidden. Offers from our own domain, and
+/// those with public addresses alone, which the stranger could have dialled itself, are answered
+/// as soon as nothing is left to try, though not within the first 500 ms, so that an address that
+/// is forbidden looks like one that refuses.
 #[derive(Clone, Debug)]
 pub struct Target {
     peer: Jid,
     sid: Sid,
+    /// The request, and repeated ones.
+    ids: SmallVec<[Id; 1]>,
+    dial: Dial,
+    discreet: bool,
+    foreign: bool,
+    /// When a failure is answered at the earliest.
+    not_before: Instant,
+    state: State,
+    early: Bytes,
     out: Outputs<Event>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum State {
+    Trying,
+    /// Established by way of this StreamHost.
+    Used(Jid),
+    Failed,
+    Cancelled,
 }
 
 impl Target {
     /// How many tokens from the one given are used.
     pub const TOKENS: u64 = 8;
+    /// How long all attempts may take together.
+    pub const WITHIN: Duration = Dial::WITHIN;
+    /// When a failure is answered at the earliest.
+    const ANSWER_AFTER: Duration = Duration::from_millis(500);
+    /// Requests with one sid that are answered; more are refused.
+    const MAX_REQUESTS: usize = 8;
 
     /// Takes the offer, which must be wanted: it makes us dial. Attempts to connect are named
-    /// `base`, `base` + 1, and so on. What is in `memory` is not tried.
+    /// `base`, `base` + 1, and so on. What is in `memory` is not tried, nor are addresses that
+    /// nobody can dial, nor more than five StreamHosts.
     ///
     /// # Errors
     /// The error to answer with ([`refusal::of_offer`]).
@@ -31,7 +75,7 @@ impl Target {
         own: Own,
         base: Token,
         memory: &FailedHosts,
-        _now: Instant,
+        now: Instant,
     ) -> Result<Self, StanzaError> {
         let (IqBody::Set(Payload::Bytestreams(query)), Some(from)) = (&iq.body, &iq.from) else {
             return Err(refusal::bad_request());
@@ -39,12 +83,36 @@ impl Target {
         if let Some(error) = refusal::of_offer(query) {
             return Err(error);
         }
-        let _ = (own, base, memory);
-        Ok(Self {
+        let (Some(sid), BytestreamsContent::Hosts(hosts)) = (&query.sid, &query.content) else {
+            return Err(refusal::bad_request());
+        };
+        let foreign = !from.domain().eq_ignore_ascii_case(own.jid.domain());
+        let discreet = foreign && !hosts.iter().all(is_public);
+        let pace = if discreet { Pace::Even } else { Pace::Eager };
+        let told = query.dstaddr.as_deref();
+        let addr = told
+            .and_then(|addr| DstAddr::parse(addr.as_bytes()))
+            .unwrap_or_else(|| DstAddr::new(sid, from, called(iq, &own)));
+        let wait = if discreet {
+            Dial::WITHIN
+        } else {
+            Self::ANSWER_AFTER
+        };
+        let mut target = Self {
             peer: from.clone(),
-            sid: query.sid.clone().ok_or(refusal::bad_request())?,
+            sid: sid.clone(),
+            ids: SmallVec::from_elem(iq.id.clone(), 1),
+            dial: Dial::new(addr, base, pace, now),
+            discreet,
+            foreign,
+            not_before: now + wait,
+            state: State::Trying,
+            early: Bytes::new(),
             out: Outputs::default(),
-        })
+        };
+        target.add(hosts, memory, now);
+        target.advance(now);
+        Ok(target)
     }
 
     /// The other end.
@@ -57,36 +125,188 @@ impl Target {
         &self.sid
     }
 
-    /// The octets that came behind the handshake.
+    /// Takes the octets that came behind the handshake: the first of the stream.
     pub fn early(&mut self) -> Bytes {
-        Bytes::new()
+        core::mem::take(&mut self.early)
     }
 
     /// Gives the stream up: what is open is closed, and the offer answered not-acceptable. Ends in
-    /// [`Event::Failed`].
-    pub fn cancel(&mut self, _now: Instant) {}
+    /// [`Event::Failed`], unless it has ended already.
+    pub fn cancel(&mut self, now: Instant) {
+        if self.state == State::Trying {
+            self.fail(State::Cancelled, Reason::Cancelled, now);
+        }
+    }
 
     /// Says whether it can be dropped: it has told its end, and no attempt to connect is
-    /// unanswered.
+    /// unanswered. Until then it closes connections that come late, and answers repeated offers.
     pub fn is_finished(&self) -> bool {
-        self.out.is_empty()
+        self.state != State::Trying && self.out.is_empty() && !self.dial.is_pending()
+    }
+
+    pub(crate) fn findings(&self) -> impl Iterator<Item = (&StreamHost, Finding)> {
+        self.dial.findings()
+    }
+
+    fn add(&mut self, hosts: &[StreamHost], memory: &FailedHosts, now: Instant) {
+        for host in hosts {
+            let is_new = !self.dial.hosts().any(|known| known == host);
+            let hidden = self.foreign && !self.discreet && !is_public(host);
+            if is_new && !hidden && is_dialable(host) {
+                let attempt = !memory.avoids(host, now);
+                self.dial.push(host.clone(), attempt, now);
+            }
+        }
+    }
+
+    fn advance(&mut self, now: Instant) {
+        if self.state != State::Trying {
+            return;
+        }
+        self.dial.advance(now, &mut self.out);
+        if self.dial.is_lost() && self.not_before <= now {
+            self.fail(State::Failed, Reason::Unreachable, now);
+        }
+    }
+
+    fn won(&mut self, won: Won) {
+        self.early = won.early;
+        let via = self.via(&won.host);
+        self.state = State::Used(won.host);
+        self.answer_all();
+        self.out.net(NetCommand::Detach(won.conn));
+        let conn = won.conn;
+        self.out.event(Event::Established { conn, via });
+    }
+
+    fn fail(&mut self, state: State, reason: Reason, now: Instant) {
+        self.dial.stop(now, &mut self.out);
+        self.state = state;
+        self.answer_all();
+        self.out.event(Event::Failed(reason));
+    }
+
+    /// The Requester itself has its JID, or in a room another one that is a user's; a proxy is a
+    /// server's component, whose JID has no local part.
+    fn via(&self, host: &Jid) -> Via {
+        if *host == self.peer || host.local().is_some() {
+            Via::Direct
+        } else {
+            Via::Proxy(host.clone())
+        }
+    }
+
+    fn answer_all(&mut self) {
+        for id in self.ids.clone() {
+            self.answer(id);
+        }
+    }
+
+    fn answer(&mut self, id: Id) {
+        let body = match &self.state {
+            State::Used(host) => {
+                IqBody::Result(Some(Payload::Bytestreams(Box::new(Bytestreams {
+                    sid: Some(self.sid.clone()),
+                    mode: Mode::Tcp,
+                    dstaddr: None,
+                    content: BytestreamsContent::Used(host.clone()),
+                }))))
+            }
+            State::Failed => IqBody::Error(Box::new(refusal::not_found())),
+            State::Trying | State::Cancelled => IqBody::Error(Box::new(refusal::not_acceptable())),
+        };
+        let iq = Iq::answer(Some(self.peer.clone()), id, body);
+        self.out.stanza(iq);
+    }
+
+    fn is_repeated(&self, iq: &Iq) -> bool {
+        matches!(&iq.body, IqBody::Set(Payload::Bytestreams(query))
+            if query.sid.as_ref() == Some(&self.sid))
+            && iq.from.as_ref() == Some(&self.peer)
+    }
+
+    /// Another offer of the same stream: one well-known peer sends one for each proxy that it
+    /// knows. Each is answered, and StreamHosts that are new are tried too.
+    fn repeated(&mut self, iq: &Iq, now: Instant) {
+        let IqBody::Set(Payload::Bytestreams(query)) = &iq.body else {
+            return;
+        };
+        if let Some(error) = refusal::of_offer(query) {
+            self.out.stanza(iq.error(error));
+        } else if self.state != State::Trying {
+            self.answer(iq.id.clone());
+        } else if self.ids.contains(&iq.id) {
+            // Repeated by a link that was resumed: the answer is still to come.
+        } else if self.ids.len() >= Self::MAX_REQUESTS {
+            self.answer(iq.id.clone());
+        } else if let BytestreamsContent::Hosts(hosts) = &query.content {
+            self.ids.push(iq.id.clone());
+            if !self.dial.is_lost() {
+                self.add(hosts, &FailedHosts::default(), now);
+            }
+            self.advance(now);
+        }
     }
 }
 
 impl Machine for Target {
     type Event = Event;
 
-    fn handle_input(&mut self, input: Input, _now: Instant) -> Option<Input> {
-        Some(input)
+    fn handle_input(&mut self, input: Input, now: Instant) -> Option<Input> {
+        match input {
+            Input::Stanza(Stanza::Iq(iq)) if self.is_repeated(&iq) => {
+                self.repeated(&iq, now);
+                None
+            }
+            Input::Net(net) => {
+                let (rest, won) = self.dial.handle(net, now, &mut self.out);
+                match won {
+                    Some(won) => self.won(won),
+                    None => self.advance(now),
+                }
+                rest.map(Input::Net)
+            }
+            other @ Input::Stanza(_) => Some(other),
+        }
     }
 
-    fn handle_timeout(&mut self, _now: Instant) {}
+    fn handle_timeout(&mut self, now: Instant) {
+        self.advance(now);
+    }
 
     fn poll_output(&mut self) -> Option<Output<Event>> {
         self.out.pop()
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        None
+        if self.state != State::Trying {
+            None
+        } else if self.dial.is_lost() {
+            Some(self.not_before)
+        } else {
+            self.dial.next()
+        }
     }
+}
+
+/// The JID by which the offer calls us: our own as we spell it, unless it is another one.
+fn called<'a>(iq: &'a Iq, own: &'a Own) -> &'a Jid {
+    iq.to
+        .as_ref()
+        .filter(|to| **to != own.jid)
+        .unwrap_or(&own.jid)
+}
+
+/// Says whether anybody could dial this StreamHost, and see what becomes of it.
+fn is_public(host: &StreamHost) -> bool {
+    host.host
+        .parse::<IpAddr>()
+        .is_ok_and(|addr| AddressClass::of(addr) == AddressClass::Public)
+}
+
+/// Says whether a StreamHost is worth a place among those that are tried: link-local addresses,
+/// which some peers list with their zone, and the unspecified one are not.
+fn is_dialable(host: &StreamHost) -> bool {
+    let is_never = |addr| AddressClass::of(addr) == AddressClass::Never;
+    !host.host.contains('%') && !host.host.parse::<IpAddr>().is_ok_and(is_never)
 }
