@@ -1,4 +1,28 @@
-//! The vocabulary of sockets.
+//! The vocabulary of sockets, and what machine and driver owe each other.
+//!
+//! The driver owns every socket and knows nothing of what passes over it; the machine knows
+//! [`ConnId`]s, and every timeout is its own.
+//!
+//! * **A connection before `Detach`** is the machine's. The driver reads it by itself and passes on
+//!   what came in pieces of any size ([`NetInput::Received`]), at most [`HANDSHAKE_OCTETS`] in all;
+//!   then it stops reading. It writes what each [`NetCommand::Send`] holds in one write.
+//! * **After `Detach`** it is the application's: the driver reads no more for the machine. Octets of
+//!   the stream that had been read are pulled from the machine that led the handshake (`early`),
+//!   and stand before those that the socket still has.
+//! * **The end.** [`NetInput::Closed`] tells the machine that a connection is gone or that the peer
+//!   shut its half down. The machine answers with [`NetCommand::Close`] for every connection that
+//!   it was told of and did not detach, whatever became of it: what is not detached and not closed
+//!   is a leak of the machine's. A driver frees a connection at `Close`.
+//! * **`ShutdownWrite` and `Close` of a detached connection** are carried out too, once the
+//!   application has finished with its half. After `ShutdownWrite` the driver reads to the end,
+//!   throws away what it reads, and tells `Closed`; the machine, which has the timer, says `Close`.
+//! * **Attempts.** Each `Connect` is answered by `Connected` or `Failed`, once, with its [`Token`].
+//!   It cannot be called off: a machine that wants it no more closes the connection when it comes.
+//!   Tokens and [`ListenId`]s are unique on the link, so whoever holds several machines gives each
+//!   a range of its own.
+//! * **Listening.** `Listening` may come several times for one `Listen`, once for each address that
+//!   is worth telling a peer, best first: no unspecified and no link-local ones. A driver that
+//!   cannot listen does not answer, so nothing may wait for it.
 
 use bytes::Bytes;
 use bytestreams_stanza::StreamHost;
@@ -26,7 +50,7 @@ pub struct Token(pub u64);
 /// What happened to a socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NetInput {
-    /// A listening socket is ready at this address.
+    /// A listening socket is ready at this address; it may be so at several.
     Listening(ListenId, SocketAddr),
     /// A peer connected to a listening socket.
     Accepted {
