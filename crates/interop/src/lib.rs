@@ -11,6 +11,7 @@ pub mod files;
 pub mod host;
 pub mod malice;
 pub mod peers;
+pub mod plain;
 pub mod process;
 pub mod raw;
 pub mod server;

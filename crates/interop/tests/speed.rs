@@ -4,18 +4,22 @@
 //! `accepted` to the event `done` of the sender, so opening, closing and the receiver's disk count against it; slixmpp's is its
 //! own, from the first block to the last acknowledgement. With latency both are read off the wire by the delay proxy.
 
+use std::net::TcpStream;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytestreams_interop::exchange::{online, text};
+use bytestreams_interop::exchange::{listening, online, text};
 use bytestreams_interop::peers::{Task, slixmpp};
+use bytestreams_interop::plain::{SpliceRelay, copy_seconds, seconds_through};
+use bytestreams_interop::socks::{activate, address_query, connect, dst_addr, stream_host};
 use bytestreams_interop::{
-    Cli, DelayProxy, EJABBERD, LOGIN, PROSODY, Scratch, Server, Setup, TRANSFER, full,
+    Cli, DelayProxy, EJABBERD, LOGIN, PROSODY, RawClient, Scratch, Server, Setup, TRANSFER, full,
 };
 
 /// What two medians of the same thing may differ by.
 const NOISE: f64 = 0.85;
 const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
 
 /// Lets one measurement run at a time.
 fn alone() -> MutexGuard<'static, ()> {
@@ -142,5 +146,143 @@ fn through_prosody_with_latency_we_are_ten_times_as_fast_as_slixmpp() {
     if full() {
         let times = with_latency(PROSODY);
         assert!(times >= 10.0, "{times:.1} times");
+    }
+}
+
+/// A relay under measurement: gives a connected pair, and the processor time used so far.
+struct Relay<'a> {
+    name: &'static str,
+    pair: Box<dyn FnMut() -> (TcpStream, TcpStream) + 'a>,
+    cpu: Box<dyn Fn() -> f64 + 'a>,
+    rates: Vec<f64>,
+    cpus: Vec<f64>,
+}
+
+impl<'a> Relay<'a> {
+    /// A proxy joined to a server, or the server's own.
+    fn through(
+        name: &'static str,
+        server: &'a Server,
+        proxy: &str,
+        cpu: impl Fn() -> f64 + 'a,
+    ) -> Self {
+        let mut romeo = RawClient::login(&server.account("romeo"), "orchard");
+        let juliet = RawClient::login(&server.account("juliet"), "balcony");
+        let (jid, address) = stream_host(&romeo.request("get", proxy, &address_query()));
+        let mut streams = 0;
+        let pair = move || {
+            streams += 1;
+            let sid = format!("s{streams}");
+            let hash = dst_addr(&sid, &romeo.jid, &juliet.jid);
+            let target = connect(address, &hash);
+            let requester = connect(address, &hash);
+            let activated = romeo.request("set", &jid, &activate(&sid, &juliet.jid));
+            assert!(activated.is_iq("result"), "{}", activated.0);
+            (requester, target)
+        };
+        Self {
+            name,
+            pair: Box::new(pair),
+            cpu: Box::new(cpu),
+            rates: Vec::new(),
+            cpus: Vec::new(),
+        }
+    }
+
+    fn run(&mut self, octets: u64) {
+        let (requester, target) = (self.pair)();
+        let before = (self.cpu)();
+        let seconds = seconds_through(requester, target, octets);
+        self.rates.push(octets as f64 / seconds);
+        self.cpus
+            .push(((self.cpu)() - before) / octets as f64 * GIB as f64);
+    }
+
+    fn medians(&mut self) -> f64 {
+        let (rate, cpu) = (median(&mut self.rates), median(&mut self.cpus));
+        println!(
+            "{}: {:.0} MB/s, {cpu:.2} CPU s a GiB",
+            self.name,
+            rate / 1e6
+        );
+        rate
+    }
+}
+
+#[test]
+fn our_proxy_is_near_a_bare_splice_and_far_ahead_of_the_servers() {
+    let _alone = alone();
+    let octets = if full() { GIB } else { 256 * MIB };
+    let runs = if full() { 5 } else { 3 };
+    let (prosody, ejabberd) = (PROSODY.start(), EJABBERD.start());
+    let mut proxy = Cli::proxy(&prosody).start();
+    proxy.event("online", LOGIN);
+    let mut ours = Relay::through("ours", &prosody, &prosody.component, || proxy.cpu_seconds());
+    let mut prosodys = Relay::through("Prosody", &prosody, &prosody.proxy, || {
+        prosody.cpu_seconds()
+    });
+    let mut ejabberds = Relay::through("ejabberd", &ejabberd, &ejabberd.proxy, || {
+        ejabberd.cpu_seconds()
+    });
+    let (mut bare, mut bare_cpu) = (Vec::new(), Vec::new());
+    for _ in 0..runs {
+        let splice = SpliceRelay::start();
+        let (requester, target) = splice.connect();
+        bare.push(octets as f64 / seconds_through(requester, target, octets));
+        bare_cpu.push(splice.cpu_seconds() / octets as f64 * GIB as f64);
+        ours.run(octets);
+        ejabberds.run(octets);
+        prosodys.run(octets / 8);
+    }
+    let (bare, bare_cpu) = (median(&mut bare), median(&mut bare_cpu));
+    println!(
+        "bare splice: {:.0} MB/s, {bare_cpu:.2} CPU s a GiB",
+        bare / 1e6
+    );
+    let (ours, ejabberds, prosodys) = (ours.medians(), ejabberds.medians(), prosodys.medians());
+    println!(
+        "ours is {:.2} of a bare splice, {:.1} times ejabberd's, {:.0} times Prosody's",
+        ours / bare,
+        ours / ejabberds,
+        ours / prosodys
+    );
+    assert!(ours >= 0.9 * bare, "beside a bare splice");
+    assert!(ours >= 2.0 * ejabberds, "beside ejabberd's");
+    assert!(ours >= 20.0 * prosodys, "beside Prosody's");
+}
+
+#[test]
+fn the_program_copies_as_fast_as_a_plain_copy_that_does_as_much() {
+    let _alone = alone();
+    let octets = if full() { GIB } else { 256 * MIB };
+    let runs = if full() { 5 } else { 3 };
+    let scratch = Scratch::default();
+    let file = scratch.file("film.mkv", octets);
+    for hashed in [false, true] {
+        let hash = if hashed { " --hash" } else { "" };
+        let (mut plain, mut ours) = (Vec::new(), Vec::new());
+        // The first round warms up.
+        for _ in 0..=runs {
+            let copy = Scratch::default();
+            plain.push(octets as f64 / copy_seconds(&file, &copy.inbox().join("film.mkv"), hashed));
+            let copy = Scratch::default();
+            let receive = Cli::receive(copy.inbox()).args("--once").args(hash);
+            let (mut receiver, to) = listening(receive);
+            let sender = Cli::send(&file, &to).args("--method socks5 --direct-listen 127.0.0.1:0");
+            let mut sender = sender.args(hash).start();
+            sender.event("accepted", LOGIN);
+            let began = Instant::now();
+            sender.event("done", TRANSFER);
+            ours.push(octets as f64 / began.elapsed().as_secs_f64());
+            receiver.event("done", TRANSFER);
+        }
+        let (plain, ours) = (median(&mut plain[1..]), median(&mut ours[1..]));
+        println!(
+            "direct{hash}: ours {:.0} MB/s, a plain copy {:.0} MB/s; {:.2}",
+            ours / 1e6,
+            plain / 1e6,
+            ours / plain
+        );
+        assert!(ours >= 0.9 * plain, "direct{hash}");
     }
 }
