@@ -1,8 +1,9 @@
-//! A deterministic world for two protocol machines.
+//! A deterministic world for two protocol machines, or three.
 //!
-//! A [`World`] holds two [`Machine`](bytestreams_machine::Machine)s, the application of each (an
-//! [`App`], which is the test's script), and a link between them that delays, drops, bounces,
-//! repeats, disconnects and lets a stranger in. Time jumps to the next deadline. Every decision is
+//! A [`World`] holds [`Machine`](bytestreams_machine::Machine)s, the application of each (an
+//! [`App`], which is the test's script), a link between them that delays, drops, bounces, repeats,
+//! disconnects and lets a stranger in, and a [`Net`] for their sockets that cuts, refuses, loses,
+//! resets and lets an intruder in. Time jumps to the next deadline. Every decision is
 //! one [`Chooser::choose`], so a run is its choices: [`seeds`] walks many random worlds,
 //! [`every_run`] walks all runs of a small one, and [`Scripted`] takes a fuzzer's octets.
 //!

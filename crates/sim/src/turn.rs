@@ -329,7 +329,7 @@ impl<'a> Around<'a> {
     /// Sends a stanza back to the side that sent it, as a server does that cannot deliver it.
     fn bounce(&mut self, stanza: &Stanza, to: Side) {
         let from = stanza.to().and_then(|to| self.peer(to));
-        let from = from.map_or(to.home(), |(side, ..)| side);
+        let from = from.map_or_else(|| to.home(), |(side, ..)| side);
         if let Some(error) = self.bounced(stanza, to) {
             self.link.push((from, to), error, self.now, self.chooser);
         }

@@ -83,6 +83,9 @@ pub struct World<L: App, R: App, T: App = Absent> {
     pub bounds: Bounds,
     /// What happened.
     pub trace: Trace,
+    /// Whether the chooser picks which of the things that are due at once happens first. Where not,
+    /// the order is fixed, and a world has fewer runs.
+    pub any_order: bool,
     sides: &'static [Side],
     now: Instant,
     steps: u64,
@@ -115,6 +118,7 @@ impl<L: App, R: App, T: App> World<L, R, T> {
             net: Net::default(),
             bounds: Bounds::default(),
             trace: Trace::default(),
+            any_order: true,
             sides: &Side::ALL,
             now: Instant::ZERO,
             steps: 0,
@@ -217,6 +221,7 @@ impl<L: App, R: App, T: App> World<L, R, T> {
         let at_once = || self.candidates().filter(|(due, _)| *due <= self.now);
         let picked = match at_once().count() {
             0 | 1 => 0,
+            _ if !self.any_order => 0,
             n => chooser.choose(u32::try_from(n).unwrap_or(u32::MAX)),
         };
         let Some((_, next)) = at_once().nth(picked as usize) else {

@@ -263,7 +263,6 @@ impl Net {
 
     /// Reads: all that has arrived and may be read, or a part of it.
     fn read(&mut self, conn: ConnId, moment: &mut Moment<'_>) -> Option<Bytes> {
-        let delay = self.delay(moment.chooser);
         let end = self.ends.get_mut(&conn)?;
         let is_node = end.side().is_some();
         let room = if is_node { end.room() } else { usize::MAX };
@@ -274,7 +273,8 @@ impl Net {
             self.faults.cuts -= u32::from(self.faults.cuts != u32::MAX);
             let at = 1 + moment.chooser.choose(len - 1) as usize;
             let rest = octets.split_off(at);
-            let later = moment.now + delay;
+            let later = moment.now + self.delay(moment.chooser);
+            let end = self.ends.get_mut(&conn)?;
             end.last = end.last.max(later);
             end.queue.push_front((later, Arrival::Octets(rest)));
         }

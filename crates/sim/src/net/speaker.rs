@@ -58,11 +58,11 @@ pub fn babble(words: Vec<Bytes>, most: u32) -> Answer {
             }
             left -= 1;
             let count = u32::try_from(words.len()).unwrap_or(u32::MAX);
-            let picked = chooser.choose(count + 4);
+            let picked = chooser.choose(2 * count + 4);
             let pause = [0, 10, 40_000][chooser.choose(3) as usize];
-            let say = match words.get(picked as usize) {
+            let say = match words.get(picked as usize / 2) {
                 Some(word) => Say::Octets(word.clone()),
-                None => match picked - count {
+                None => match picked - 2 * count {
                     0 => return Vec::new(),
                     1 => Say::Close,
                     2 => Say::ShutdownWrite,
