@@ -36,9 +36,14 @@ fn host(host: &str, port: u16) -> StreamHost {
     }
 }
 
+type React = Box<dyn FnMut(&NetInput) -> Vec<NetCommand>>;
+
+/// What is done with a new connection.
+type Commands = fn(ConnId) -> Vec<NetCommand>;
+
 /// Answers each input with commands, and keeps what it got.
 struct Puppet {
-    react: Box<dyn FnMut(&NetInput) -> Vec<NetCommand>>,
+    react: React,
     takes: bool,
     out: VecDeque<Output<Infallible>>,
     got: Vec<NetInput>,
@@ -301,7 +306,7 @@ fn an_end_that_never_detaches_gets_the_handshake_and_no_more() {
 
 #[test]
 fn each_misuse_of_a_socket_is_told() {
-    let cases: [(fn(ConnId) -> Vec<NetCommand>, &str); 9] = [
+    let cases: [(Commands, &str); 9] = [
         (
             |conn| vec![NetCommand::Close(conn), NetCommand::Close(conn)],
             "Close on ConnId(1), which is not open",
