@@ -232,7 +232,7 @@ pub struct FakeProxy {
 impl FakeProxy {
     /// Joins the server in the place of its component.
     pub fn join(server: &Server, manner: Manner, activation: Activation) -> Self {
-        let mut component = RawClient::component(server);
+        let mut component = RawClient::component(server, &server.component);
         let host = Arc::new(FakeHost::start(manner));
         let stop = Arc::new(AtomicBool::new(false));
         let (shared, stopped) = (Arc::clone(&host), Arc::clone(&stop));

@@ -170,6 +170,27 @@ impl Process {
         }
     }
 
+    /// Gives the octets of memory that the process holds now (its resident set).
+    pub fn memory(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status =
+            std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let kib = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .and_then(|rest| rest.split_whitespace().next())
+            .and_then(|kib| kib.parse::<u64>().ok());
+        1024 * kib.expect("proc(5)")
+    }
+
+    /// Gives how many descriptors the process has open now.
+    pub fn descriptors(&self) -> usize {
+        let path = format!("/proc/{}/fd", self.child.id());
+        std::fs::read_dir(&path)
+            .unwrap_or_else(|error| panic!("{path}: {error}"))
+            .count()
+    }
+
     /// Gives the processor time that the process has used so far, in user and kernel mode; its children's not.
     pub fn cpu_seconds(&self) -> f64 {
         let path = format!("/proc/{}/stat", self.child.id());

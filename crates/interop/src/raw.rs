@@ -74,13 +74,12 @@ impl RawClient {
         client
     }
 
-    /// Joins a server as its component (XEP-0114).
-    pub fn component(server: &Server) -> Self {
+    /// Joins a server as one of its components (XEP-0114): [`Server::component`], or [`Server::users`].
+    pub fn component(server: &Server, jid: &str) -> Self {
         let mut client = Self::connect(server.components)
             .unwrap_or_else(|error| panic!("{}: {error}", server.components));
         client.send(&format!(
-            "<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams' to='{}'>",
-            server.component
+            "<stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams' to='{jid}'>"
         ));
         let header = client.recv(ANSWER);
         let id = header.attr("id").expect("a stream id").to_owned();
@@ -90,7 +89,7 @@ impl RawClient {
         ));
         let answer = client.recv(ANSWER);
         assert!(answer.has("<handshake"), "{}", answer.0);
-        client.jid.clone_from(&server.component);
+        client.jid = jid.to_owned();
         client.stamped = true;
         client
     }
@@ -212,6 +211,12 @@ impl RawClient {
             "<iq type='{kind}' id='{id}'{to}{from}>{payload}</iq>"
         ));
         id
+    }
+
+    /// Speaks as another user of a component from now on.
+    pub fn speak_as(&mut self, jid: &str) {
+        assert!(self.stamped, "only a component has several JIDs");
+        self.jid = jid.to_owned();
     }
 
     fn from(&self) -> String {

@@ -115,6 +115,8 @@ pub struct Server {
     pub components: SocketAddr,
     /// The component that may connect there.
     pub component: String,
+    /// Another component that may connect there, to be a domain with any number of users.
+    pub users: String,
     /// The JID of the server's own SOCKS5 proxy (XEP-0065), unless it is without.
     pub proxy: String,
     /// The authority to trust, where the server has TLS.
@@ -191,6 +193,7 @@ impl Server {
             clients: local(ports.clients),
             components: local(ports.components),
             component: format!("relay.{domain}"),
+            users: format!("users.{domain}"),
             proxy: format!("proxy.{domain}"),
             authority: certificates.map(|files| files.authority),
             process,
@@ -350,6 +353,8 @@ VirtualHost "prosody.local"
   {ssl}
 {proxy65}Component "relay.prosody.local"
   component_secret = "{SECRET}"
+Component "users.prosody.local"
+  component_secret = "{SECRET}"
 "#
     );
     let path = dir.join("prosody.cfg.lua");
@@ -395,7 +400,7 @@ loglevel: warning
 certfiles: [{certificates}]
 listen:
   - {{ port: {clients}, ip: "127.0.0.1", module: ejabberd_c2s, max_stanza_size: 262144, shaper: none, access: all, {listen_tls} }}
-  - {{ port: {components}, ip: "127.0.0.1", module: ejabberd_service, access: all, shaper: none, hosts: {{ relay.ejabberd.local: {{ password: "{SECRET}" }} }} }}
+  - {{ port: {components}, ip: "127.0.0.1", module: ejabberd_service, access: all, shaper: none, hosts: {{ relay.ejabberd.local: {{ password: "{SECRET}" }}, users.ejabberd.local: {{ password: "{SECRET}" }} }} }}
   - {{ port: {http}, ip: "127.0.0.1", module: ejabberd_http, request_handlers: {{ /websocket: ejabberd_http_ws, /bosh: mod_bosh }} }}
 auth_method: internal
 auth_password_format: plain

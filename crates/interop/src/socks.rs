@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use sha1::{Digest, Sha1};
@@ -39,15 +39,32 @@ pub fn connect_request(name: &[u8]) -> Vec<u8> {
 /// Opens a TCP connection with deadlines on reads and writes.
 pub fn dial(address: SocketAddr) -> TcpStream {
     let socket = TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"));
+    with_deadlines(socket)
+}
+
+fn with_deadlines(socket: TcpStream) -> TcpStream {
     socket.set_nodelay(true).expect("TCP");
     socket.set_read_timeout(Some(STEP)).expect("TCP");
     socket.set_write_timeout(Some(STEP)).expect("TCP");
     socket
 }
 
+/// Opens a TCP connection from another loopback address, of which Linux has 16 million.
+pub fn dial_from(source: Ipv4Addr, address: SocketAddr) -> TcpStream {
+    use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a descriptor");
+    bind(&socket, &SocketAddr::from((source, 0))).expect("loopback");
+    connect(&socket, &address).unwrap_or_else(|error| panic!("{address}: {error}"));
+    with_deadlines(socket.into())
+}
+
 /// Connects to a StreamHost for a hash and gives REP, 0 being success; a StreamHost that hangs up instead counts as 255.
 pub fn try_connect(address: SocketAddr, hash: &str) -> (TcpStream, u8) {
-    let mut socket = dial(address);
+    shake(dial(address), hash)
+}
+
+/// Shakes hands on an open connection and gives REP, as [`try_connect`].
+pub fn shake(mut socket: TcpStream, hash: &str) -> (TcpStream, u8) {
     socket.write_all(&GREETING).expect("written");
     let mut method = [0; 2];
     if socket.read_exact(&mut method).is_err() {
