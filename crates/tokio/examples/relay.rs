@@ -7,9 +7,10 @@
 
 use bytestreams_tokio::proxy::Relays;
 use core::error::Error;
+use core::net::SocketAddr;
 use core::time::Duration;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 

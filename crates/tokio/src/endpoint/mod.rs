@@ -10,6 +10,8 @@ mod transfer;
 pub use bytestream::Bytestream;
 pub use driver::Driver;
 pub use offer::{Offer, Offers};
+#[cfg(feature = "proxy")]
+pub(crate) use sockets::Conn;
 pub use sockets::SocketOptions;
 pub use transfer::{Transfer, WriteError};
 

@@ -1,16 +1,13 @@
 //! One connection, as long as it is not an application's.
 
 use bytes::{Buf, Bytes, BytesMut};
-use bytestreams_machine::{ConnId, NetInput};
+use bytestreams_machine::{ConnId, HANDSHAKE_OCTETS, NetInput};
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::collections::VecDeque;
 use std::io;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-
-/// What a handshake has at most.
-const HANDSHAKE_OCTETS: usize = 512;
 
 /// What is thrown away at once.
 const WASTE: usize = 4096;
@@ -48,7 +45,7 @@ enum End {
 }
 
 impl Conn {
-    pub(super) fn new(stream: TcpStream) -> Self {
+    pub(crate) fn new(stream: TcpStream) -> Self {
         Self {
             stream,
             unsent: BytesMut::new(),
@@ -68,14 +65,14 @@ impl Conn {
     }
 
     /// Shuts the write half down and reads to the end.
-    pub(super) fn draining(mut self) -> Self {
+    pub(crate) fn draining(mut self) -> Self {
         self.shutdown();
         self.reads = Reads::Waste;
         self
     }
 
     /// Writes these octets after those before, in one write where the system takes them.
-    pub(super) fn send(&mut self, octets: Bytes) {
+    pub(crate) fn send(&mut self, octets: Bytes) {
         let mut octets = octets;
         if self.unsent.is_empty()
             && let Ok(n) = self.stream.try_write(&octets)
@@ -85,16 +82,16 @@ impl Conn {
         self.unsent.extend_from_slice(&octets);
     }
 
-    pub(super) fn shutdown(&mut self) {
+    pub(crate) fn shutdown(&mut self) {
         self.end = self.end.max(End::Shutdown);
     }
 
-    pub(super) fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         self.end = End::Close;
     }
 
     /// Moves what can be moved; false when the connection is no more.
-    pub(super) fn poll(
+    pub(crate) fn poll(
         &mut self,
         id: ConnId,
         inputs: &mut VecDeque<NetInput>,
