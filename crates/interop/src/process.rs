@@ -93,6 +93,20 @@ impl Process {
         self.find(name, within, true, |_| true)
     }
 
+    /// Waits for `done` or `failed`, whichever comes first.
+    pub fn end(&mut self, within: Duration) -> Value {
+        let deadline = Instant::now() + within;
+        loop {
+            match self.next_event(deadline) {
+                Ok(event) if event["event"] == "done" || event["event"] == "failed" => {
+                    return event;
+                }
+                Ok(_) => {}
+                Err(error) => self.give_up(&format!("no end within {within:?} ({error})")),
+            }
+        }
+    }
+
     fn find(
         &mut self,
         name: &str,

@@ -119,3 +119,29 @@ fn a_receiver_killed_in_the_middle_resumes_direct() {
     scratch.assert_arrived(&file);
     watch.assert_never_short();
 }
+
+#[test]
+fn either_side_may_cancel_in_the_middle() {
+    let server = PROSODY.proxyless().start();
+    for by_sender in [true, false] {
+        let scratch = Scratch::default();
+        let proxy = FakeProxy::join(&server, STALL, Activation::Granted);
+        let (mut receiver, to) = receive(&server, &scratch, "--once");
+        let mut sender = send(&server, &scratch, &to, "");
+        wait_until("half the film is through", TRANSFER, || {
+            proxy.host.relayed() == MIDDLE
+        });
+        let (one, other) = if by_sender {
+            (&mut sender, &mut receiver)
+        } else {
+            (&mut receiver, &mut sender)
+        };
+        one.interrupt();
+        one.exits(1, LOGIN);
+        // Nobody tells it but the end of the socket, which the relay passes on late.
+        proxy.host.die();
+        other.event("failed", TRANSFER);
+        other.exits(1, LOGIN);
+        assert_eq!(visible(scratch.inbox()), Vec::<String>::new());
+    }
+}
