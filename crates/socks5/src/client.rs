@@ -62,10 +62,11 @@ impl Client {
     /// and a refusal is one as soon as its REP is there.
     pub fn handle(&mut self, input: &mut &[u8]) -> ClientStep {
         loop {
-            match self.state {
-                State::Connected => return ClientStep::Connected,
-                State::Failed(error) => return ClientStep::Failed(error),
-                _ => {}
+            if self.state == State::Connected {
+                return ClientStep::Connected;
+            }
+            if let State::Failed(error) = self.state {
+                return ClientStep::Failed(error);
             }
             let Some((&octet, rest)) = input.split_first() else {
                 return ClientStep::More;

@@ -266,7 +266,11 @@ impl Dial {
                 attempt.since = now;
                 greet(conn, addr, out)
             }
-            _ => {
+            State::Queued
+            | State::Unwanted
+            | State::Parked(_)
+            | State::Shaking(..)
+            | State::Over => {
                 out.net(NetCommand::Close(conn));
                 State::Over
             }

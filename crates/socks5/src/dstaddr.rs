@@ -37,11 +37,20 @@ impl DstAddr {
         Some(Self::of_digest(&sha.finalize()))
     }
 
-    /// Every hash that a tolerant side takes for a stream: the right one first.
+    /// Every hash that a tolerant side takes for a stream: the right one first, the one over
+    /// folded JIDs, for who has prepared what it was told, the one over Latin-1.
     pub(crate) fn spellings(sid: &Sid, requester: &Jid, target: &Jid) -> SmallVec<[Self; 2]> {
         let right = Self::new(sid, requester, target);
+        let folded = match (fold(requester), fold(target)) {
+            (None, None) => None,
+            (from, to) => Some(Self::new(
+                sid,
+                from.as_ref().unwrap_or(requester),
+                to.as_ref().unwrap_or(target),
+            )),
+        };
         let odd = Self::latin1(sid, requester, target);
-        core::iter::once(right).chain(odd).collect()
+        core::iter::once(right).chain(folded).chain(odd).collect()
     }
 
     /// Takes what was sent as an address: 40 lower-case hexadecimal digits.
@@ -71,6 +80,20 @@ impl DstAddr {
         }
         Self(text)
     }
+}
+
+/// The JID with its local and domain part in lower case, where that is another spelling.
+fn fold(jid: &Jid) -> Option<Jid> {
+    let (address, resource) = match jid.resource() {
+        Some(resource) => jid.as_str().split_at(jid.as_str().len() - resource.len()),
+        None => (jid.as_str(), ""),
+    };
+    if !address.bytes().any(|octet| octet.is_ascii_uppercase()) {
+        return None;
+    }
+    let mut text = address.to_ascii_lowercase();
+    text.push_str(resource);
+    Jid::new(&text).ok()
 }
 
 /// Says whether an octet is a digit of an address.

@@ -23,6 +23,7 @@ mod error;
 mod event;
 mod failed_hosts;
 mod handshakes;
+mod host;
 mod inbound;
 mod output;
 mod proxy;

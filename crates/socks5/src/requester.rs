@@ -273,18 +273,16 @@ impl Requester {
     }
 
     fn net(&mut self, input: NetInput, now: Instant) -> Option<NetInput> {
-        if let State::Activating { conn, .. } = self.state {
-            match input {
-                NetInput::Closed(closed) if closed == conn => {
-                    self.lost(now);
-                    return None;
-                }
-                NetInput::Received(from, octets) if from == conn => {
-                    self.received(&octets, now);
-                    return None;
-                }
-                _ => {}
+        match (&self.state, &input) {
+            (State::Activating { conn, .. }, NetInput::Closed(closed)) if closed == conn => {
+                self.lost(now);
+                return None;
             }
+            (State::Activating { conn, .. }, NetInput::Received(from, octets)) if from == conn => {
+                self.received(octets, now);
+                return None;
+            }
+            _ => {}
         }
         let dial = self.dial.as_mut()?;
         let (rest, won) = dial.handle(input, now, &mut self.out);

@@ -69,13 +69,12 @@ impl Server {
     /// answers [`ServerStep::More`], or a step that ends the handshake.
     pub fn handle(&mut self, input: &mut &[u8]) -> ServerStep {
         loop {
-            match self.state {
-                State::Requested(addr) => return ServerStep::Requested(addr),
-                State::Failed(error, greeted) => {
-                    let reply = Bytes::from_static(if greeted { &NOT_ALLOWED } else { &NO_METHOD });
-                    return ServerStep::Failed { reply, error };
-                }
-                _ => {}
+            if let State::Requested(addr) = self.state {
+                return ServerStep::Requested(addr);
+            }
+            if let State::Failed(error, greeted) = self.state {
+                let reply = Bytes::from_static(if greeted { &NOT_ALLOWED } else { &NO_METHOD });
+                return ServerStep::Failed { reply, error };
             }
             let Some((&octet, rest)) = input.split_first() else {
                 return ServerStep::More;
@@ -147,7 +146,7 @@ impl Server {
             }
             (State::Port(_), low) => {
                 self.port[1] = low;
-                DstAddr::parse(&self.addr).map_or(refused(E::Address), State::Requested)
+                DstAddr::parse(&self.addr).map_or_else(|| refused(E::Address), State::Requested)
             }
             (State::Requested(_) | State::Failed(..), _) => self.state,
         }

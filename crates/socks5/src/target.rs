@@ -1,16 +1,16 @@
 //! Who is offered a bytestream.
 
 use crate::dial::{Dial, Finding, Pace, Won};
+use crate::host::{is_dialable, is_public};
 use crate::output::Outputs;
 use crate::{DstAddr, Event, FailedHosts, Reason, Via, refusal};
 use alloc::boxed::Box;
 use bytes::Bytes;
-use bytestreams_machine::{AddressClass, Input, Instant, Machine, NetCommand, Output, Own, Token};
+use bytestreams_machine::{Input, Instant, Machine, NetCommand, Output, Own, Token};
 use bytestreams_stanza::{
     Bytestreams, BytestreamsContent, Id, Iq, IqBody, Jid, Mode, Payload, Sid, Stanza, StanzaError,
     StreamHost,
 };
-use core::net::IpAddr;
 use core::time::Duration;
 use smallvec::SmallVec;
 
@@ -295,18 +295,4 @@ fn called<'a>(iq: &'a Iq, own: &'a Own) -> &'a Jid {
         .as_ref()
         .filter(|to| **to != own.jid)
         .unwrap_or(&own.jid)
-}
-
-/// Says whether anybody could dial this StreamHost, and see what becomes of it.
-fn is_public(host: &StreamHost) -> bool {
-    host.host
-        .parse::<IpAddr>()
-        .is_ok_and(|addr| AddressClass::of(addr) == AddressClass::Public)
-}
-
-/// Says whether a StreamHost is worth a place among those that are tried: link-local addresses,
-/// which some peers list with their zone, and the unspecified one are not.
-fn is_dialable(host: &StreamHost) -> bool {
-    let is_never = |addr| AddressClass::of(addr) == AddressClass::Never;
-    !host.host.contains('%') && !host.host.parse::<IpAddr>().is_ok_and(is_never)
 }

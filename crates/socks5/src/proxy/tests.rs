@@ -1,0 +1,1 @@
+//! The proxy under test.
