@@ -150,7 +150,8 @@ pub struct Net {
     due: Vec<(Instant, Due)>,
     ends: BTreeMap<ConnId, End>,
     conns: u64,
-    ports: u16,
+    /// Ports given out: of the listeners of each end, and of who connects.
+    ports: [u16; 4],
 }
 
 impl Default for Net {
@@ -172,7 +173,7 @@ impl Default for Net {
             due: Vec::new(),
             ends: BTreeMap::new(),
             conns: 0,
-            ports: 0,
+            ports: [0; 4],
         }
     }
 }
@@ -185,6 +186,11 @@ impl Net {
             IpAddr::V4(Ipv4Addr::new(192, 0, 2, host)),
             IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, host as u16)),
         ]
+    }
+
+    /// The port of the first listener of an end; the next ones follow.
+    pub const fn port_of(side: Side) -> u16 {
+        40_000 + 1_000 * side as u16
     }
 
     /// Gives an address a name; a name without one is not found.
@@ -258,9 +264,15 @@ impl Net {
         ConnId(self.conns)
     }
 
-    const fn port(&mut self) -> u16 {
-        self.ports = self.ports.wrapping_add(1);
-        40_000 + self.ports % 20_000
+    /// The next port for a listener of this end, or for who connects.
+    const fn port(&mut self, side: Option<Side>) -> u16 {
+        let (nth, base) = match side {
+            Some(side) => (side as usize, Self::port_of(side)),
+            None => (3, 50_000),
+        };
+        let port = base + self.ports[nth] % 1_000;
+        self.ports[nth] = self.ports[nth].wrapping_add(1);
+        port
     }
 }
 

@@ -98,10 +98,10 @@ impl Net {
         if self.listeners(side).any(|(known, _)| known == listen) {
             return Err(format!("{listen:?} listens already"));
         }
+        let port = self.port(Some(side));
         if self.strikes(self.faults.deaf, moment.chooser) {
             return Ok(());
         }
-        let port = self.port();
         for ip in Self::addresses_of(side).into_iter().take(self.addresses) {
             let at = SocketAddr::new(ip, port);
             self.listeners.insert(at, (side, listen));
@@ -152,7 +152,7 @@ impl Net {
     ) {
         let from = SocketAddr::new(
             Self::addresses_of(side)[usize::from(to.is_ipv6())],
-            self.port(),
+            self.port(None),
         );
         let lost = self.strikes(self.faults.lose, moment.chooser);
         let refused = !lost && self.strikes(self.faults.refuse, moment.chooser);
