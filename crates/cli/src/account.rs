@@ -36,7 +36,13 @@ pub(crate) fn account(args: &AccountArgs) -> Result<Option<Account>, Failure> {
             escape(jid.as_str())
         )));
     }
-    let mut account = Account::new(jid.clone(), password(args.password_file.as_deref())?);
+    let password = secret(
+        args.password_file.as_deref(),
+        "--password-file",
+        PASSWORD,
+        "password",
+    )?;
+    let mut account = Account::new(jid.clone(), password);
     account.server.clone_from(&args.server);
     if args.tls == Some(Tls::InsecurePlaintext) {
         account.security = Security::InsecurePlaintext;
@@ -44,23 +50,30 @@ pub(crate) fn account(args: &AccountArgs) -> Result<Option<Account>, Failure> {
     Ok(Some(account))
 }
 
-fn password(file: Option<&Path>) -> Result<String, Failure> {
-    let password = match file {
+/// Takes a secret from the first line of a file, or from the environment. `flag`, `variable` and
+/// `what` are the names of those and of what it is.
+pub(crate) fn secret(
+    file: Option<&Path>,
+    flag: &str,
+    variable: &str,
+    what: &str,
+) -> Result<String, Failure> {
+    let secret = match file {
         Some(path) => std::fs::read_to_string(path)
             .map_err(|e| Failure::usage(format!("cannot read {}: {e}", path.display())))?
             .lines()
             .next()
             .unwrap_or_default()
             .to_owned(),
-        None => std::env::var(PASSWORD).unwrap_or_default(),
+        None => std::env::var(variable).unwrap_or_default(),
     };
-    if password.is_empty() {
+    if secret.is_empty() {
         return Err(Failure::usage(match file {
-            Some(path) => format!("{} has no password in its first line", path.display()),
-            None => format!("no password: give --password-file FILE, or set {PASSWORD}"),
+            Some(path) => format!("{} has no {what} in its first line", path.display()),
+            None => format!("no {what}: give {flag} FILE, or set {variable}"),
         }));
     }
-    Ok(password)
+    Ok(secret)
 }
 
 /// Says that we are there, without drawing chats here.
@@ -165,10 +178,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("secret");
         std::fs::write(&path, "open sesame\nmore\n").unwrap();
-        assert_eq!(password(Some(&path)).unwrap(), "open sesame");
+        let read = |path: &Path| secret(Some(path), "--password-file", PASSWORD, "password");
+        assert_eq!(read(&path).unwrap(), "open sesame");
         std::fs::write(&path, "\nmore\n").unwrap();
-        assert_eq!(password(Some(&path)).unwrap_err().status, 2);
+        assert_eq!(read(&path).unwrap_err().status, 2);
         let missing = dir.path().join("missing");
-        assert_eq!(password(Some(&missing)).unwrap_err().status, 2);
+        assert_eq!(read(&missing).unwrap_err().status, 2);
     }
 }

@@ -1,5 +1,6 @@
 //! What can be said on the command line.
 
+use crate::proxy::Proxy;
 use bytestreams_stanza::{Carrier, Jid};
 use bytestreams_tokio::Window;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -31,6 +32,7 @@ pub(crate) enum Command {
     Demo(Demo),
     Send(Send),
     Receive(Receive),
+    Proxy(Proxy),
 }
 
 /// Runs both ends in this process, over a real XML stream on the loopback interface.
@@ -238,7 +240,7 @@ fn destination(text: &str) -> Result<Destination, String> {
     })
 }
 
-fn host_and_port(text: &str) -> Result<String, String> {
+pub(crate) fn host_and_port(text: &str) -> Result<String, String> {
     let good = text.rsplit_once(':').is_some_and(|(host, port)| {
         let bracketed = host.starts_with('[') && host.ends_with(']');
         let host_is_good = !host.is_empty()
@@ -254,7 +256,7 @@ fn host_and_port(text: &str) -> Result<String, String> {
     }
 }
 
-fn jid(text: &str) -> Result<Jid, String> {
+pub(crate) fn jid(text: &str) -> Result<Jid, String> {
     bytestreams_tokio::prepare_jid(text).map_err(|e| e.to_string())
 }
 

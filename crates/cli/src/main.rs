@@ -18,6 +18,7 @@ mod escape;
 mod failure;
 mod link;
 mod policy;
+mod proxy;
 mod receive;
 mod report;
 mod send;
@@ -54,7 +55,7 @@ fn main() -> ExitCode {
     // reads is not worth the wait.
     let patience = match cli.command {
         Command::Receive(_) => PATIENCE,
-        Command::Send(_) | Command::Demo(_) => Duration::ZERO,
+        Command::Send(_) | Command::Demo(_) | Command::Proxy(_) => Duration::ZERO,
     };
     let result = runtime.block_on(run(cli.command));
     runtime.shutdown_timeout(patience);
@@ -77,5 +78,6 @@ async fn run(command: Command) -> Result<(), Failure> {
         Command::Receive(args) => {
             receive::run(&args, &Arc::new(Reporter::new(args.json)), &stop).await
         }
+        Command::Proxy(args) => proxy::run(&args, &Arc::new(Reporter::new(args.json)), &stop).await,
     }
 }

@@ -110,6 +110,22 @@ impl Reporter {
         }
     }
 
+    /// Tells an event that one command alone has: as an object to programs, as a sentence to people.
+    pub(crate) fn either(&self, object: Object, sentence: &str) {
+        if self.json {
+            self.object(object);
+        } else {
+            self.line(sentence);
+        }
+    }
+
+    /// Tells an event that one command alone has to programs.
+    pub(crate) fn object(&self, object: Object) {
+        if self.json {
+            self.line(&object.end());
+        }
+    }
+
     /// Says something that is no event: to people only.
     pub(crate) fn say(&self, sentence: &str) {
         if !self.json {
@@ -457,25 +473,26 @@ fn in_json(event: &Event<'_>) -> String {
 pub(crate) use bytestreams_tokio::file::hex;
 
 /// A JSON object on one line, its members in the order in which they are added.
-struct Object(String);
+#[derive(Debug)]
+pub(crate) struct Object(String);
 
 impl Object {
-    fn new(event: &str) -> Self {
+    pub(crate) fn new(event: &str) -> Self {
         Self(format!("{{\"event\":{}", json_string(event)))
     }
 
-    fn text(self, name: &str, text: &str) -> Self {
+    pub(crate) fn text(self, name: &str, text: &str) -> Self {
         self.value(name, json_string(text))
     }
 
-    fn maybe(self, name: &str, value: Option<impl Display>) -> Self {
+    pub(crate) fn maybe(self, name: &str, value: Option<impl Display>) -> Self {
         match value {
             Some(value) => self.value(name, value),
             None => self.value(name, "null"),
         }
     }
 
-    fn value(mut self, name: &str, value: impl Display) -> Self {
+    pub(crate) fn value(mut self, name: &str, value: impl Display) -> Self {
         let _ = write!(self.0, ",\"{name}\":{value}");
         self
     }
