@@ -2,7 +2,6 @@
 
 mod adaptive;
 mod pace;
-mod pair;
 #[cfg(test)]
 mod tests;
 mod trials;

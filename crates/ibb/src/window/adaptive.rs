@@ -12,8 +12,10 @@ use super::trials::Trials;
 use bytestreams_machine::Instant;
 use core::time::Duration;
 
-/// The delay aimed at, beyond the path's own, in microseconds.
+/// The delay aimed at, beyond the path's own, in microseconds: twice the path's own within these
+/// bounds. A short path is full with little in flight, and some servers collapse under more.
 const TARGET: u64 = 50_000;
+const LEAST_TARGET: u64 = 10_000;
 /// Below this a queue is taken for empty.
 const EMPTY: u64 = TARGET / 16;
 /// So much shorter than an empty path's round trip is a flight that leaves the path empty, or a
@@ -24,7 +26,7 @@ const MEASURE_EVERY: Duration = Duration::from_secs(10);
 /// How often, while the window is as small as can be and the delay long all the same.
 const MEASURE_SOON: Duration = Duration::from_secs(2);
 /// So many blocks go alone at first, or as many as fit into [`ALONE_FOR`], but one at least.
-const ALONE: u8 = 8;
+const ALONE: u8 = 10;
 const ALONE_FOR: Duration = Duration::from_millis(30);
 
 /// So many blocks at least tell whether a queue is empty: one of them alone may be late for any
@@ -127,7 +129,7 @@ impl Adaptive {
             return false;
         }
         if self.phase == Phase::Alone || self.trials.is_single() {
-            return self.trials.may_send(in_flight);
+            return in_flight == 0;
         }
         let most = self.octets().min(self.refill.unwrap_or(u64::MAX));
         in_flight + wire <= most.max(2 * wire)
@@ -137,7 +139,6 @@ impl Adaptive {
         if in_flight == 0 || wire > self.wire {
             self.wire = wire;
         }
-        self.trials.sent(wire, in_flight, now);
         if self.first.is_none() {
             self.first = Some(now);
             self.measuring = Measuring::Not(now + MEASURE_EVERY);
@@ -172,7 +173,7 @@ impl Adaptive {
         self.acked = now;
         let excess = self.base.sample(rtt, wire, self.rate);
         self.round.take(wire, excess, full);
-        let paired = self.trials.acked(wire, now);
+        self.trials.acked(wire);
         self.round.thin |= self.refill.is_some() || !matches!(self.measuring, Measuring::Not(_));
         self.refill = self
             .refill
@@ -184,13 +185,11 @@ impl Adaptive {
         }
         match self.phase {
             Phase::Alone => {
-                if !paired {
-                    self.trials.alone(wire, rtt);
-                    self.alone += 1;
-                }
+                self.trials.alone(wire, rtt);
+                self.alone += 1;
                 let for_long = self.first.is_some_and(|first| now >= first + ALONE_FOR);
-                let enough = self.alone >= ALONE || for_long && !self.trials.stays_single();
-                if enough && self.trials.alone_over(now) {
+                if self.alone >= ALONE || for_long {
+                    self.trials.alone_over(now);
                     self.open(2 * self.wire);
                 }
             }
@@ -198,7 +197,7 @@ impl Adaptive {
                 // What the first block says of the path is known; the second tells how long a
                 // block takes.
                 self.opened = self.opened.saturating_add(1);
-                if excess > TARGET || self.window >= Window::MAX {
+                if excess > self.target() || self.window >= Window::MAX {
                     self.phase = Phase::Following;
                 } else if full && self.opened > 1 {
                     self.window = (self.window + wire).min(Window::MAX);
@@ -210,6 +209,12 @@ impl Adaptive {
         if self.round.over && (self.round.samples >= SAMPLES || self.phase != Phase::Following) {
             self.end_round(now);
         }
+    }
+
+    /// The delay to aim at.
+    fn target(&self) -> u64 {
+        let own = self.base.rtt(self.wire, self.rate);
+        own.saturating_mul(2).clamp(LEAST_TARGET, TARGET)
     }
 
     const fn open(&mut self, window: u64) {
@@ -242,7 +247,7 @@ impl Adaptive {
                 .trials
                 .round(round.full, self.phase == Phase::Following, self.rate, now)
         {
-            self.open(4 * self.wire);
+            self.open(2 * self.wire);
         }
     }
 
@@ -253,7 +258,7 @@ impl Adaptive {
         let busy = volume(rate, own)
             .div_ceil(self.wire.max(1))
             .saturating_mul(self.wire);
-        let wanted = volume(rate, own.saturating_add(TARGET)).max(busy);
+        let wanted = volume(rate, own.saturating_add(self.target())).max(busy);
         let grown = core::mem::take(&mut self.grown);
         let mean = round.mean_excess();
         let next = if round.least_excess >= EMPTY {
@@ -263,7 +268,7 @@ impl Adaptive {
         } else if mean > 2 * TARGET {
             // Blocks come in clumps that wait for each other.
             wanted.clamp(self.window - self.window / 8, self.window)
-        } else if round.full && mean <= TARGET && !grown {
+        } else if round.full && mean <= self.target() && !grown {
             // Carefully at first. What it does is seen in the round after the next.
             self.grown = true;
             let step = (self.window >> 4) << self.steps;

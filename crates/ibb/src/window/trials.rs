@@ -3,11 +3,8 @@
 //! A server that reads 8 KiB at a time and pauses whenever more is waiting moves large blocks
 //! several times slower when they come close together. So larger blocks, and the change between
 //! one block and many in flight, are tried for a while, and kept only if the measured rate says so.
-//! Before many go, two do: where those already move less than one at a time, many would move much
-//! less, and would take long to drain.
 
 use super::pace::{Meter, rate};
-use super::pair::Pair;
 use bytestreams_machine::Instant;
 use core::time::Duration;
 
@@ -22,10 +19,6 @@ const SINGLE_BLOCKS: u32 = 8;
 const MANY_BLOCKS: u32 = 24;
 /// Round trips that make a measurement.
 const ROUNDS: u32 = 4;
-/// Two blocks of this size do not fit into what a server reads at once.
-const PAIRED: u16 = 16_380;
-/// So many pairs are looked at before they are taken for slower: one may be late for any reason.
-const PAIRS: u8 = 3;
 /// How long a block size that moved less is not tried again.
 const SIZE_AGAIN: Duration = Duration::from_secs(30);
 /// How long the other number in flight is not tried again: doubled each time it moved less.
@@ -61,11 +54,8 @@ pub(super) struct Trials {
     alone_rate: u64,
     alone_chunk: u16,
     largest_alone: u16,
-    pair: Pair,
-    /// Pairs that may still be looked at.
-    pairs: u8,
-    /// Whether many blocks may go at the end of the start: not known before a pair went.
-    many: Option<bool>,
+    /// A larger block moved less, once.
+    doubted: bool,
     size_again: Instant,
     count_again: Instant,
     count_failures: u32,
@@ -84,9 +74,7 @@ impl Trials {
             alone_rate: 0,
             alone_chunk: LEAST,
             largest_alone: u16::MAX,
-            pair: Pair::new(),
-            pairs: PAIRS,
-            many: None,
+            doubted: false,
             size_again: Instant::ZERO,
             count_again: Instant::ZERO,
             count_failures: 0,
@@ -110,44 +98,35 @@ impl Trials {
                 0 => measured,
                 known => (known + measured) / 2,
             };
-        } else if wire < u64::from(self.way.chunk) * 4 / 3
-            || measured < self.alone_rate - self.alone_rate / 10
-        {
-            // The block size, or the application, allows no more; or it moves less.
-            self.way.chunk = self.alone_chunk;
-            self.largest_alone = self.alone_chunk;
+        } else if wire < u64::from(self.way.chunk) * 4 / 3 {
+            // The block size, or the application, allows no more.
+            self.stay_at_alone_chunk();
+        } else if measured < self.alone_rate - self.alone_rate / 10 {
+            // It moves less; one block alone may be late for any reason.
+            if core::mem::replace(&mut self.doubted, true) {
+                self.stay_at_alone_chunk();
+            }
+            return;
         } else {
             self.alone_rate = measured;
             self.alone_chunk = self.way.chunk;
         }
+        self.doubted = false;
         let larger = self.larger();
-        if self.many.is_none() && self.alone_chunk >= PAIRED && self.way.chunk == self.alone_chunk {
-            self.pair.start();
-        } else if 2 * rtt <= BLOCK_TIME && larger <= self.largest_alone {
+        if 2 * rtt <= BLOCK_TIME && larger <= self.largest_alone {
             self.way.chunk = larger;
         }
     }
 
-    /// The start is over, unless a pair is on its way. Answers whether it is.
-    pub(super) fn alone_over(&mut self, now: Instant) -> bool {
-        if self.pair.is_on() {
-            return false;
-        }
+    const fn stay_at_alone_chunk(&mut self) {
         self.way.chunk = self.alone_chunk;
-        self.way.single = self.many == Some(false);
-        self.count_again = now + COUNT_AGAIN;
+        self.largest_alone = self.alone_chunk;
+    }
+
+    /// From now on many blocks go.
+    pub(super) const fn alone_over(&mut self, now: Instant) {
+        self.way.chunk = self.alone_chunk;
         self.meter = Meter::new(now);
-        true
-    }
-
-    /// Says whether a block may go beside so many octets, where they go one at a time.
-    pub(super) const fn may_send(&self, in_flight: u64) -> bool {
-        self.pair.may_send(in_flight)
-    }
-
-    /// Says whether one block at a time was found to be best.
-    pub(super) fn stays_single(&self) -> bool {
-        self.many == Some(false)
     }
 
     /// The next size of blocks.
@@ -158,53 +137,16 @@ impl Trials {
         }
     }
 
-    pub(super) fn sent(&mut self, wire: u64, in_flight: u64, now: Instant) {
-        self.pair.sent(wire, in_flight, now);
-    }
-
-    /// Takes an acknowledgement. Answers whether the block was one of a pair.
-    pub(super) fn acked(&mut self, wire: u64, now: Instant) -> bool {
+    pub(super) fn acked(&mut self, wire: u64) {
         self.meter.block(wire);
         self.largest = self.largest.max(wire);
-        let paired = self.pair.is_going();
-        if let Some(measured) = self.pair.acked(now) {
-            self.paired(measured, now);
-        }
-        paired
-    }
-
-    /// Takes the rate of a pair.
-    fn paired(&mut self, measured: u64, now: Instant) {
-        self.pairs = self.pairs.saturating_sub(1);
-        let good = measured >= self.alone_rate - self.alone_rate / 5;
-        if good {
-            self.many = Some(true);
-        } else if self.pairs > 0 {
-            self.pair.start();
-        } else {
-            self.many = Some(false);
-            self.later(now);
-        }
-    }
-
-    /// Puts the next look at the other number in flight off.
-    fn later(&mut self, now: Instant) {
-        self.count_failures = (self.count_failures + 1).min(5);
-        self.count_again = now + COUNT_AGAIN * (1 << self.count_failures);
     }
 
     /// Takes the end of a round trip. Answers whether many blocks go again after one at a time.
     pub(super) fn round(&mut self, full: bool, following: bool, rate: u64, now: Instant) -> bool {
-        if !full || self.pair.is_on() {
+        if !full {
             self.meter = Meter::new(now);
             return false;
-        }
-        if self.way.single && self.many == Some(true) && matches!(self.state, State::Settled) {
-            let many = Way {
-                single: false,
-                ..self.way
-            };
-            return self.turn(many, self.alone_rate, now);
         }
         self.meter.round();
         let blocks = if self.way.single {
@@ -270,11 +212,11 @@ impl Trials {
     /// Starts a trial if one is worth it.
     fn consider(&mut self, measured: u64, rate: u64, now: Instant) -> bool {
         if self.way.single && now >= self.count_again {
-            self.alone_rate = measured;
-            self.alone_chunk = self.way.chunk;
-            self.pairs = 1;
-            self.pair.start();
-            return false;
+            let many = Way {
+                single: false,
+                ..self.way
+            };
+            return self.turn(many, measured, now);
         }
         let alone_moves_more =
             self.alone_chunk == self.way.chunk && measured < self.alone_rate - self.alone_rate / 10;
@@ -317,7 +259,6 @@ impl Trials {
     fn judge(&mut self, from: Way, before: u64, measured: u64, now: Instant) -> bool {
         let tried = self.way;
         self.state = State::Settled;
-        self.many = None;
         if tried.single {
             self.alone_rate = measured;
             self.alone_chunk = tried.chunk;
@@ -330,7 +271,8 @@ impl Trials {
                 self.count_again = now + COUNT_AGAIN;
                 return false;
             }
-            self.later(now);
+            self.count_failures = (self.count_failures + 1).min(5);
+            self.count_again = now + COUNT_AGAIN * (1 << self.count_failures);
             self.way = from;
             return tried.single && !from.single;
         }
