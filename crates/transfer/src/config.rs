@@ -1,6 +1,8 @@
 //! What can be chosen.
 
 use alloc::sync::Arc;
+#[cfg(feature = "socks5")]
+use alloc::vec::Vec;
 use bytestreams_si::{Method, Methods};
 use bytestreams_stanza::{Carrier, Jid};
 use core::num::NonZeroU16;
@@ -13,10 +15,14 @@ pub struct TransferId(pub u64);
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Config {
-    /// The methods that are enabled, preferred ones first.
+    /// The methods that are enabled, preferred ones first. In band alone unless told: SOCKS5 needs
+    /// a driver that has sockets.
     pub methods: Methods,
-    /// Whether streams that nobody announced (a bare `<open/>`) are told to the application;
-    /// otherwise they are refused with not-acceptable. Off by default.
+    /// How SOCKS5 bytestreams are had, where they are enabled.
+    #[cfg(feature = "socks5")]
+    pub socks5: Socks5,
+    /// Whether streams that nobody announced (a bare `<open/>` or bytestreams `<query/>`) are told
+    /// to the application; otherwise they are refused with not-acceptable. Off by default.
     pub allow_unannounced: bool,
     /// Whom to ping when the link has been silent for 60 s.
     pub keepalive: Keepalive,
@@ -28,10 +34,75 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             methods: Methods::from_slice(&[Method::Ibb]),
+            #[cfg(feature = "socks5")]
+            socks5: Socks5::default(),
             allow_unannounced: false,
             keepalive: Keepalive::default(),
             bounds: Bounds::default(),
         }
+    }
+}
+
+/// How SOCKS5 bytestreams (XEP-0065) are had on a link.
+#[cfg(feature = "socks5")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Socks5 {
+    /// The ways that may be tried, as the Requester and as the Target. One way that is not allowed
+    /// keeps our addresses from whom it would tell them.
+    pub ways: Ways,
+    /// Whether to listen for direct connections while an offer of ours may bring one
+    /// ([`NetCommand::Listen`](bytestreams_machine::NetCommand::Listen)); on by default. A driver
+    /// that cannot listen answers nothing.
+    pub listen: bool,
+    /// Hosts and ports to advertise as StreamHosts of our own before those listened on, best first:
+    /// a forwarded port, say. Nothing listens on them at this word.
+    pub advertised: Vec<(Arc<str>, u16)>,
+    /// The Proxies to use (only their addresses are asked for), best first. None given, those of
+    /// our own server are looked for.
+    pub proxies: Vec<Jid>,
+    /// Whether to look for the Proxies of our own server where none is given; on by default. A
+    /// link without a server has none to ask.
+    pub discover: bool,
+}
+
+#[cfg(feature = "socks5")]
+impl Default for Socks5 {
+    fn default() -> Self {
+        Self {
+            ways: Ways::Any,
+            listen: true,
+            advertised: Vec::new(),
+            proxies: Vec::new(),
+            discover: true,
+        }
+    }
+}
+
+/// The ways by which a SOCKS5 bytestream may go.
+#[cfg(feature = "socks5")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Ways {
+    /// Directly, or through a Proxy.
+    #[default]
+    Any,
+    /// Directly alone: no StreamHost but the Requester itself.
+    Direct,
+    /// Through a Proxy alone: neither side learns the address of the other.
+    Proxied,
+}
+
+#[cfg(feature = "socks5")]
+impl Ways {
+    /// Whether a connection between the two sides is allowed.
+    pub const fn direct(self) -> bool {
+        matches!(self, Self::Any | Self::Direct)
+    }
+
+    /// Whether a connection through a Proxy is allowed.
+    pub const fn proxied(self) -> bool {
+        matches!(self, Self::Any | Self::Proxied)
     }
 }
 
@@ -83,6 +154,9 @@ pub struct Options {
     /// The methods to offer, in this order; those that the link's [`Config`] has, when empty.
     /// Methods not enabled there are left out.
     pub methods: Methods,
+    /// The ways that a SOCKS5 bytestream may go, as far as the link's [`Config`] allows them too.
+    #[cfg(feature = "socks5")]
+    pub ways: Ways,
     /// The MIME type to tell, in an offer.
     pub mime_type: Option<Arc<str>>,
     /// The `block-size` in band, at least 256. Without one: 65535 towards a peer that says it
@@ -101,6 +175,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             methods: Methods::new(),
+            #[cfg(feature = "socks5")]
+            ways: Ways::Any,
             mime_type: None,
             block_size: None,
             carrier: Carrier::Iq,

@@ -5,6 +5,36 @@ use alloc::sync::Arc;
 use bytestreams_machine::ConnId;
 use bytestreams_si::{Method, Methods};
 use bytestreams_stanza::{File, Jid, Range, Sid};
+use core::fmt;
+
+/// How the octets of a transfer travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Via {
+    /// Over a connection between the two sides (XEP-0065).
+    Direct,
+    /// Through a Proxy (XEP-0065).
+    Proxy,
+    /// In band (XEP-0047).
+    Ibb,
+}
+
+impl Via {
+    /// Its short name: `direct`, `proxy` or `ibb`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Proxy => "proxy",
+            Self::Ibb => "ibb",
+        }
+    }
+}
+
+impl fmt::Display for Via {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
 
 /// Something happened to a transfer, or to the link.
 ///
@@ -14,6 +44,9 @@ use bytestreams_stanza::{File, Jid, Range, Sid};
 /// [`Event::Accepted`] (once accepted here), [`Event::Established`], then [`Event::Readable`] and
 /// [`Event::Progress`], [`Event::Ended`], and one of [`Event::Done`] and [`Event::Failed`]. Nothing
 /// follows the last, which comes exactly once for each transfer.
+///
+/// Over a socket there is no [`Event::Writable`] and no [`Event::Readable`]: the application moves
+/// the octets itself and says so.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
@@ -52,7 +85,9 @@ pub enum Event {
         id: TransferId,
         /// How they travel.
         method: Method,
-        /// The socket that is the application's from now on; absent for streams in band, which
+        /// The socket that is the application's from now on, told right behind its
+        /// [`NetCommand::Detach`](bytestreams_machine::NetCommand::Detach). What came ahead of that is
+        /// given by `Transfers::early`. Absent for streams in band, which
         /// [`crate::Transfers::write`] and [`crate::Transfers::read`] serve.
         conn: Option<ConnId>,
     },
@@ -68,8 +103,9 @@ pub enum Event {
         /// The transfer.
         id: TransferId,
     },
-    /// The peer has sent all that it will send, and as much of it as was announced. Once everything
-    /// is read, stored and checked, call [`crate::Transfers::completed`].
+    /// The peer has sent all that it will send, and as much of it as was announced: it closed the
+    /// stream in band, or the application said so of the socket. Once everything is read, stored
+    /// and checked, call [`crate::Transfers::completed`].
     Ended {
         /// The transfer.
         id: TransferId,
@@ -81,8 +117,9 @@ pub enum Event {
         id: TransferId,
         /// The method that failed.
         from: Method,
-        /// The method that is tried next. The same one means that it is tried more cautiously:
-        /// in band with one block in flight.
+        /// The method that is tried next, or waited for where the peer began. The same one means
+        /// that it is tried more cautiously, or by another offer: in band with one block in flight,
+        /// or as the only method.
         to: Method,
         /// What went wrong.
         reason: Reason,
@@ -92,11 +129,13 @@ pub enum Event {
         /// The transfer.
         id: TransferId,
         /// How many in all, those before the range not counted: acknowledged by the peer where we
-        /// send, stored by the application where we receive.
+        /// send in band, stored by the application where we receive in band, moved as the
+        /// application says over a socket.
         octets: u64,
     },
     /// The transfer is complete: where we send, the peer has acknowledged everything and confirmed
-    /// the end; where we receive, the application has said so.
+    /// the end (over a socket, it has closed it or had 10 s to do so); where we receive, the
+    /// application has said so.
     Done {
         /// The transfer.
         id: TransferId,

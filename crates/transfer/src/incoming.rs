@@ -1,6 +1,6 @@
 //! What peers start: offers and streams, and the answers to them.
 
-use crate::transfer::{Choices, Stage, Transfer, part, stream_ids};
+use crate::transfer::{Choices, DECISION, Stage, Transfer, part, stream_ids};
 use crate::{CommandError, Event, Method, Reason, Side, Step, TransferId, Transfers};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -11,9 +11,6 @@ use bytestreams_stanza::{
     Condition, File, Iq, IqBody, Jid, Open, Payload, Range, Sid, StanzaError,
 };
 use core::time::Duration;
-
-/// How long the application has to decide: a person may be asked, and the peer waits as long.
-const DECISION: Duration = Duration::from_secs(300);
 
 /// How long a peer that was accepted has to open the stream.
 const OPENING: Duration = Duration::from_secs(30);
@@ -43,6 +40,8 @@ impl Transfers {
                 };
                 transfer.expected = expected;
                 transfer.ranged = partly;
+                transfer.method = method;
+                transfer.in_band = answer.methods().contains(&Method::Ibb);
                 transfer.stage = Stage::Expecting(now + OPENING);
                 let range = if partly { range } else { Range::default() };
                 self.send(answer.accept(method, range));
@@ -54,17 +53,20 @@ impl Transfers {
                     return Err(CommandError::BadRange);
                 }
                 transfer.stage = Stage::Expecting(now + OPENING);
-                let (iq, open) = &*asked;
-                self.tell(Event::Accepted {
-                    id,
-                    method: Method::Ibb,
-                    range: Range::default(),
-                });
-                self.take_stream(id, iq, open, now);
+                let method = transfer.method;
+                let range = Range::default();
+                self.tell(Event::Accepted { id, method, range });
+                if let IqBody::Set(Payload::Open(open)) = &asked.body {
+                    self.take_stream(id, &asked, open, now);
+                } else {
+                    self.try_hosts(id, &asked, now);
+                }
             }
-            stage @ (Stage::Offering(_)
+            stage @ (Stage::Preparing(_)
+            | Stage::Offering(_)
             | Stage::Probing(_)
             | Stage::Expecting(_)
+            | Stage::Socks5(_)
             | Stage::InBand(_)
             | Stage::Closing(_)
             | Stage::Over) => {
@@ -107,13 +109,15 @@ impl Transfers {
     ) -> Result<(), CommandError> {
         let refusal = match &self.get(id)?.stage {
             Stage::Offered(answer, _) => answer.decline(text),
-            Stage::Asked(asked, _) => asked.0.error(StanzaError {
+            Stage::Asked(asked, _) => asked.error(StanzaError {
                 text,
                 ..refusal::not_acceptable()
             }),
-            Stage::Offering(_)
+            Stage::Preparing(_)
+            | Stage::Offering(_)
             | Stage::Probing(_)
             | Stage::Expecting(_)
+            | Stage::Socks5(_)
             | Stage::InBand(_)
             | Stage::Closing(_)
             | Stage::Over => return Err(CommandError::WrongStage),
@@ -131,7 +135,9 @@ impl Transfers {
             let _ = self.turn_down(id, None, Reason::TimedOut { step }, now);
         } else {
             let step = Step::Open;
-            self.end(id, Err(Reason::TimedOut { step }), now);
+            let failure = self.get_mut(id).ok().and_then(|t| t.failure.take());
+            let reason = failure.map_or(Reason::TimedOut { step }, |failure| *failure);
+            self.end(id, Err(reason), now);
         }
     }
 
@@ -189,14 +195,15 @@ impl Transfers {
             return self.answer(iq.error(error));
         }
         if let Some(known) = self.by_stream(Some(from), &open.sid) {
-            return match self.live.get(known).map(|t| &t.stage) {
-                Some(Stage::Expecting(_)) => {
-                    self.take_stream(known, iq, open, now);
-                    self.touch(known, now);
-                }
-                Some(Stage::Asked(asked, _)) if asked.0.id == iq.id => {}
-                _ => self.answer(iq.error(refusal::not_acceptable())),
-            };
+            let repeated = matches!(self.live.get(known).map(|t| &t.stage),
+                Some(Stage::Asked(asked, _)) if asked.id == iq.id);
+            if self.makes_way(known, now) {
+                self.take_stream(known, iq, open, now);
+                self.touch(known, now);
+            } else if !repeated {
+                self.answer(iq.error(refusal::not_acceptable()));
+            }
+            return;
         }
         let wanted = self.config.allow_unannounced && self.config.methods.contains(&Method::Ibb);
         if !wanted || self.strays.remembers(from, &open.sid, now) {
@@ -206,8 +213,7 @@ impl Transfers {
             return self.answer(iq.error(refusal::too_many()));
         }
         let id = self.live.new_id();
-        let asked = Box::new((iq.clone(), open.clone()));
-        let stage = Stage::Asked(asked, now + DECISION);
+        let stage = Stage::Asked(Box::new(iq.clone()), now + DECISION);
         let mut transfer = Transfer::new(id, from.clone(), open.sid.clone(), stage);
         transfer.announced = false;
         self.live.insert(transfer);
@@ -244,7 +250,7 @@ impl Transfers {
         let by = Side::Peer;
         match self.live.get(id).map(|t| &t.stage) {
             Some(Stage::Asked(asked, _)) => {
-                let refusal = asked.0.error(refusal::not_acceptable());
+                let refusal = asked.error(refusal::not_acceptable());
                 self.send(refusal);
             }
             Some(Stage::Expecting(_)) => {}
@@ -256,7 +262,7 @@ impl Transfers {
     }
 
     /// Says whether one more transfer of this peer fits.
-    fn has_room(&self, from: &Jid) -> bool {
+    pub(crate) fn has_room(&self, from: &Jid) -> bool {
         let bounds = &self.config.bounds;
         let theirs = || {
             let all = self.live.iter();

@@ -86,6 +86,11 @@ mod outgoing;
 mod peers;
 mod reason;
 mod silence;
+#[cfg(feature = "socks5")]
+mod socks5;
+#[cfg(not(feature = "socks5"))]
+#[path = "in_band_alone.rs"]
+mod socks5;
 mod stream;
 mod table;
 mod transfer;
@@ -93,7 +98,11 @@ mod transfers;
 
 pub use bytestreams_si::{Method, Methods};
 pub use config::{Bounds, Config, Keepalive, Options, TransferId, Window};
-pub use event::Event;
+#[cfg(feature = "socks5")]
+pub use config::{Socks5, Ways};
+pub use event::{Event, Via};
 pub use names::safe_name;
+#[cfg(feature = "socks5")]
+pub use reason::ConnEnd;
 pub use reason::{Blame, Blocked, CommandError, Incomplete, Reason, Side, Step};
 pub use transfers::Transfers;

@@ -12,8 +12,9 @@ impl Machine for Transfers {
 
     fn handle_input(&mut self, input: Input, now: Instant) -> Option<Input> {
         let stanza = match input {
+            Input::Net(input) => return self.net_input(input, now).map(Input::Net),
             Input::Stanza(stanza) if !self.lost => stanza,
-            other @ (Input::Stanza(_) | Input::Net(_)) => return Some(other),
+            other @ Input::Stanza(_) => return Some(other),
         };
         self.now = now;
         self.silence.heard(now);
@@ -43,6 +44,7 @@ impl Machine for Transfers {
                 self.wake(id, now);
             }
         }
+        self.shared_timeout(now);
         self.strays.handle_timeout(now);
         self.drain_strays();
         match self.silence.due(self.is_deaf(), now) {
@@ -72,6 +74,7 @@ impl Machine for Transfers {
         [
             self.agenda.next(),
             self.questions.next(),
+            self.socks5.next(),
             self.strays.poll_timeout(),
             self.silence.next(),
         ]
@@ -97,6 +100,7 @@ impl Transfers {
                 self.opened(&iq, now);
                 None
             }
+            IqBody::Set(Payload::Bytestreams(_)) => self.queried(iq, now).map(Stanza::Iq),
             IqBody::Set(Payload::Close(close)) if self.closed_early(&iq, &close.sid, now) => None,
             IqBody::Set(payload) => {
                 let sid = stream_of(payload).cloned();
@@ -117,6 +121,9 @@ impl Transfers {
             self.resume_probing(&peer, now);
             return None;
         }
+        let Stanza::Iq(iq) = self.found_proxies(iq.into(), now)? else {
+            return None;
+        };
         let id = self.by_tag(iq.id.as_str());
         self.feed(id, iq.into(), now)
     }
@@ -157,8 +164,10 @@ impl Transfers {
         let input = Input::Stanza(stanza);
         let rest = match &mut transfer.stage {
             Stage::Offering(offer) => offer.handle_input(input, now),
+            Stage::Socks5(phase) => phase.handle_input(input, now),
             Stage::InBand(session) | Stage::Closing(session) => session.handle_input(input, now),
-            Stage::Probing(_)
+            Stage::Preparing(_)
+            | Stage::Probing(_)
             | Stage::Offered(..)
             | Stage::Asked(..)
             | Stage::Expecting(_)
@@ -183,7 +192,9 @@ impl Transfers {
                 session.handle_timeout(now);
                 self.stalled(id, now);
             }
+            Stage::Preparing(_) => return self.prepared(id, now),
             Stage::Probing(_) => return self.open_now(id, now),
+            Stage::Socks5(_) => self.wake_socks5(id, now),
             Stage::Offered(..) | Stage::Asked(..) | Stage::Expecting(_) => {
                 return self.overdue(id, now);
             }

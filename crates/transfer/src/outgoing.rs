@@ -49,9 +49,9 @@ impl Transfers {
             sid: entropy.sid(),
             file,
             mime_type: options.mime_type.clone(),
-            methods,
+            methods: methods.clone(),
         };
-        self.start(id, to, Some(proposal), &options, entropy, now);
+        self.start(id, to, Some(proposal), &methods, &options, entropy, now);
         id
     }
 
@@ -66,7 +66,8 @@ impl Transfers {
         now: Instant,
     ) -> TransferId {
         let id = self.live.new_id();
-        self.start(id, to, None, &options, entropy, now);
+        let methods = self.methods(&options);
+        self.start(id, to, None, &methods, &options, entropy, now);
         id
     }
 
@@ -85,6 +86,7 @@ impl Transfers {
         id: TransferId,
         to: Jid,
         proposal: Option<Proposal>,
+        methods: &[Method],
         options: &Options,
         entropy: Entropy,
         now: Instant,
@@ -105,15 +107,25 @@ impl Transfers {
         }
         let mut ids = request_ids(id, &sid);
         let mut transfer = Transfer::new(id, to, sid, Stage::Probing(now + PATIENCE));
-        let choices = Choices::from(options);
+        let mut choices = Choices::from(options);
+        choices.in_band = methods.contains(&Method::Ibb) || methods.is_empty();
+        choices.socks5 = if proposal.is_some() {
+            methods.contains(&Method::Socks5)
+        } else {
+            methods.first() == Some(&Method::Socks5)
+        };
+        let again = choices.socks5 && choices.in_band && proposal.is_some();
         transfer.announced = proposal.is_some();
         transfer.started = Some(Started {
             choices,
-            spare: choices.may_restart().then(|| Box::new(entropy)),
+            spare: (again || choices.may_restart()).then(|| Box::new(entropy)),
             proposal: proposal.map(Box::new),
         });
         self.live.insert(transfer);
         self.ask(id, &mut ids, now);
+        if self.prepare(id, now) {
+            return self.touch(id, now);
+        }
         self.propose(id, &mut ids, now);
     }
 
@@ -137,16 +149,30 @@ impl Transfers {
             .insert(Some(peer.clone()), request, now + DISCO, peer);
     }
 
-    /// Sends the offer, or opens the stream where there is none.
-    fn propose(&mut self, id: TransferId, ids: &mut Ids, now: Instant) {
+    /// Sends the offer, or begins with the stream where there is none.
+    pub(crate) fn propose(&mut self, id: TransferId, ids: &mut Ids, now: Instant) {
         let own = self.own.clone();
+        let useful = self.is_socks5_of_use(id);
         let Ok(transfer) = self.get_mut(id) else {
             return;
         };
-        let proposal = transfer.started.as_ref().and_then(|s| s.proposal.clone());
-        let Some(proposal) = proposal else {
+        let Some(started) = &mut transfer.started else {
+            return;
+        };
+        let Some(proposal) = &mut started.proposal else {
+            if started.choices.socks5 && (useful || !started.choices.in_band) {
+                transfer.method = Method::Socks5;
+                return self.request_socks5(id, now);
+            }
             return self.open_stream(id, now);
         };
+        if !useful && started.choices.in_band {
+            proposal.methods.retain(|method| *method != Method::Socks5);
+        }
+        if !useful && proposal.methods.contains(&Method::Socks5) {
+            return self.end(id, Err(Self::no_stream_host()), now);
+        }
+        let proposal = proposal.clone();
         let peer = transfer.peer.clone();
         let offer = Offer::new(own, peer, *proposal, ids, now);
         transfer.stage = Stage::Offering(Box::new(offer));
@@ -187,12 +213,18 @@ impl Transfers {
         };
         transfer.expected = expected;
         transfer.ranged = partly;
+        transfer.method = method;
         // The same address by the rules of comparison, in the spelling of whoever stamps it: that
         // is what the peer takes for its own.
         let sid = transfer.sid.clone();
         self.live.rename(id, accepted.from, sid);
         self.tell(Event::Accepted { id, method, range });
-        self.open_stream(id, now);
+        if method == Method::Socks5 {
+            self.request_socks5(id, now);
+        } else {
+            self.listen_no_more(id, now);
+            self.open_stream(id, now);
+        }
     }
 
     /// Opens the stream once it is known how.
@@ -268,15 +300,24 @@ impl Transfers {
         };
         let block = transfer.session().map_or(0, |s| u64::from(s.block_size()));
         let reason = in_band(failure, transfer.finished, block);
+        let refused = matches!(failure, ibb::Reason::Refused(_));
+        let alone = core::mem::take(&mut transfer.fell_back) && refused;
         let again = transfer
             .started
             .as_mut()
-            .filter(|_| failure.suspects_window())
+            .filter(|started| {
+                let cautious = failure.suspects_window() && started.choices.may_restart();
+                cautious || (alone && started.proposal.is_some())
+            })
             .and_then(|started| {
                 let sid = started.spare.take()?.spare_sid();
-                started.choices.window = Window::Blocks(NonZeroU16::MIN);
+                if !alone {
+                    started.choices.window = Window::Blocks(NonZeroU16::MIN);
+                }
+                started.choices.socks5 = false;
                 if let Some(proposal) = &mut started.proposal {
                     proposal.sid = sid.clone();
+                    proposal.methods.retain(|method| *method == Method::Ibb);
                 }
                 Some(sid)
             });

@@ -40,6 +40,12 @@ pub enum Reason {
     },
     /// The stream in band broke, by the peer's fault.
     Stream(bytestreams_ibb::Reason),
+    /// The SOCKS5 bytestream did not come about.
+    #[cfg(feature = "socks5")]
+    Socks5(bytestreams_socks5::Reason),
+    /// The socket broke while octets travelled.
+    #[cfg(feature = "socks5")]
+    Connection(ConnEnd),
     /// Everything was sent and the end asked for, but the last block was never acknowledged. Some
     /// peers never do; the file may well have arrived.
     Unconfirmed {
@@ -125,6 +131,19 @@ pub enum Step {
     Data,
 }
 
+/// How a socket ended before its time, as the driver found it.
+#[cfg(feature = "socks5")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConnEnd {
+    /// It was reset, or closed while there was more to write.
+    Reset,
+    /// Nothing went through for too long.
+    TimedOut,
+    /// Something else.
+    Broken,
+}
+
 /// Why the application could not complete what it received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -182,6 +201,14 @@ impl Reason {
                 Step::Decision => Blame::Us,
                 Step::Offer | Step::Open | Step::Data => Blame::Peer,
             },
+            #[cfg(feature = "socks5")]
+            Self::Socks5(reason) => match reason.fault() {
+                bytestreams_socks5::Fault::Network => Blame::Link,
+                bytestreams_socks5::Fault::Local => Blame::Us,
+                _ => Blame::Peer,
+            },
+            #[cfg(feature = "socks5")]
+            Self::Connection(_) => Blame::Link,
             Self::LinkLost => Blame::Link,
             Self::SourceChanged { .. } | Self::Incomplete(_) | Self::TooMany | Self::SidInUse => {
                 Blame::Us
@@ -223,6 +250,13 @@ impl fmt::Display for Reason {
                 Step::Data => "the peer no longer answers; check its connection, then send again",
             }),
             Self::Stream(reason) => write!(f, "the stream broke: {reason}; send again"),
+            #[cfg(feature = "socks5")]
+            Self::Socks5(reason) => write!(
+                f,
+                "the SOCKS5 bytestream failed: {reason}; name another proxy, or send in band"
+            ),
+            #[cfg(feature = "socks5")]
+            Self::Connection(end) => write!(f, "{end}; send again"),
             Self::Unconfirmed { octets } => write!(
                 f,
                 "all is sent, but the last {octets} octets were not acknowledged; ask the peer \
@@ -320,6 +354,20 @@ impl fmt::Display for Incomplete {
 }
 
 impl core::error::Error for Incomplete {}
+
+#[cfg(feature = "socks5")]
+impl fmt::Display for ConnEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Reset => "the connection was reset",
+            Self::TimedOut => "the connection stood still for too long",
+            Self::Broken => "the connection broke",
+        })
+    }
+}
+
+#[cfg(feature = "socks5")]
+impl core::error::Error for ConnEnd {}
 
 impl core::error::Error for Reason {}
 

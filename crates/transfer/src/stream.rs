@@ -1,7 +1,9 @@
 //! Octets in band: the commands that move them, and what their streams tell.
 
+use crate::transfer::Stage;
 use crate::{
     Blocked, CommandError, Event, Incomplete, Method, Reason, Side, Step, TransferId, Transfers,
+    Via,
 };
 use bytes::{Buf, Bytes};
 use bytestreams_ibb as ibb;
@@ -61,7 +63,9 @@ impl Transfers {
     }
 
     /// Says that everything is written: once all is acknowledged, the stream is closed, and
-    /// [`Event::Done`] follows when the peer has confirmed.
+    /// [`Event::Done`] follows when the peer has confirmed. Of a socket our half is shut down
+    /// ([`NetCommand::ShutdownWrite`](bytestreams_machine::NetCommand::ShutdownWrite)), and the peer
+    /// has 10 s to close its own; a stream without an offer ends with that both ways.
     ///
     /// Where fewer octets were written than announced, the transfer fails with
     /// [`Reason::SourceChanged`] instead, for the peer could not tell the end from a loss.
@@ -73,6 +77,9 @@ impl Transfers {
         let transfer = self.get_mut(id)?;
         if !transfer.sends() {
             return Err(CommandError::WrongStage);
+        }
+        if let Stage::Socks5(_) = transfer.stage {
+            return self.finish_socket(id, now);
         }
         let (expected, written) = (transfer.expected, transfer.written);
         let Some(session) = transfer.session_mut() else {
@@ -116,7 +123,7 @@ impl Transfers {
 
     /// Says how the receiving of a file went after [`Event::Ended`]: synced, checked and in its
     /// place, or not. Only now the peer is told that the stream is closed (at the latest 4 s after
-    /// it asked), and [`Event::Done`] or [`Event::Failed`] follows.
+    /// it asked; a socket is closed), and [`Event::Done`] or [`Event::Failed`] follows.
     ///
     /// It may come earlier: `Ok` when everything announced is stored, `Err` at any time.
     ///
@@ -145,6 +152,10 @@ impl Transfers {
             Some(expected) => transfer.received() >= expected,
             None => transfer.ended,
         };
+        if matches!(&transfer.stage, Stage::Socks5(phase) if phase.is_moving()) && all_came {
+            self.end(id, Ok(()), now);
+            return Ok(());
+        }
         let Some(session) = transfer.session_mut().filter(|_| all_came) else {
             return Err(CommandError::WrongStage);
         };
@@ -159,11 +170,17 @@ impl Transfers {
     /// Takes what a stream tells.
     pub(crate) fn stream_event(&mut self, id: TransferId, event: ibb::Event, now: Instant) {
         match event {
-            ibb::Event::Opened { .. } => self.tell(Event::Established {
-                id,
-                method: Method::Ibb,
-                conn: None,
-            }),
+            ibb::Event::Opened { .. } => {
+                if let Ok(transfer) = self.get_mut(id) {
+                    transfer.method = Method::Ibb;
+                    transfer.via = Some(Via::Ibb);
+                }
+                self.tell(Event::Established {
+                    id,
+                    method: Method::Ibb,
+                    conn: None,
+                });
+            }
             ibb::Event::Readable => self.readable(id, now),
             ibb::Event::Writable => self.tell(Event::Writable { id }),
             ibb::Event::Acknowledged { octets } => {
@@ -313,7 +330,7 @@ impl Transfers {
     }
 
     /// Tells how far a transfer is; one word about each waits at a time.
-    fn progress(&mut self, id: TransferId) {
+    pub(crate) fn progress(&mut self, id: TransferId) {
         let Ok(transfer) = self.get_mut(id) else {
             return;
         };

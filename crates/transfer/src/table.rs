@@ -27,6 +27,13 @@ impl Table {
         TransferId(self.started << 16 | (tag as u64 & 0xffff))
     }
 
+    /// Says whether an id was ever made here.
+    #[cfg(feature = "socks5")]
+    pub(crate) const fn has_started(&self, id: TransferId) -> bool {
+        let count = id.0 >> 16;
+        count > 0 && count <= self.started
+    }
+
     /// Puts a transfer in its place, whose stream is none of the others'.
     pub(crate) fn insert(&mut self, transfer: Transfer) {
         let place = usize::from(tag(transfer.id));

@@ -1,13 +1,14 @@
 //! One transfer.
 
 use crate::agenda::Booked;
+use crate::socks5::Phase;
 use crate::table::tag;
-use crate::{Options, TransferId, Window};
+use crate::{Method, Options, Reason, TransferId, Transfers, Via, Window};
 use alloc::boxed::Box;
 use bytestreams_ibb::Session;
 use bytestreams_machine::{Entropy, Ids, Instant, Machine};
 use bytestreams_si::{Answer, Offer, Proposal};
-use bytestreams_stanza::{Carrier, Iq, Jid, Open, Range, Sid};
+use bytestreams_stanza::{Carrier, Iq, Jid, Range, Sid};
 use core::num::NonZeroU16;
 use core::time::Duration;
 
@@ -21,6 +22,22 @@ pub(crate) struct Transfer {
     pub(crate) stage: Stage,
     /// When it comes up in the agenda.
     pub(crate) booked: Booked,
+    /// How its octets travel, or are to.
+    pub(crate) method: Method,
+    /// How they do, once they can.
+    pub(crate) via: Option<Via>,
+    /// Whether the peer may open it in band, where it started it.
+    pub(crate) in_band: bool,
+    /// Why SOCKS5 came to nothing, while the peer is to open it in band.
+    pub(crate) failure: Option<Box<Reason>>,
+    /// How often the peer offered StreamHosts for it.
+    #[cfg(feature = "socks5")]
+    pub(crate) offers: u8,
+    /// We went in band when SOCKS5 came to nothing, under a sid that was agreed on for both.
+    pub(crate) fell_back: bool,
+    /// We may listen for its connection.
+    #[cfg(feature = "socks5")]
+    pub(crate) listens: bool,
     /// Present where we started it.
     pub(crate) started: Option<Started>,
     /// Whether there was an offer. Octets then travel one way, from who offered.
@@ -66,13 +83,19 @@ pub(crate) struct Started {
     pub(crate) spare: Option<Box<Entropy>>,
 }
 
-/// How to use a stream in band.
+/// How to use a stream.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Choices {
     pub(crate) block_size: Option<NonZeroU16>,
     pub(crate) window: Window,
     pub(crate) carrier: Carrier,
     pub(crate) restart: bool,
+    /// Whether SOCKS5 is to be offered, or tried where nothing is offered.
+    pub(crate) socks5: bool,
+    /// Whether it may go in band.
+    pub(crate) in_band: bool,
+    #[cfg(feature = "socks5")]
+    pub(crate) ways: crate::Ways,
 }
 
 impl Choices {
@@ -89,13 +112,23 @@ impl From<&Options> for Choices {
             window: options.window,
             carrier: options.carrier,
             restart: options.restart,
+            socks5: false,
+            in_band: true,
+            #[cfg(feature = "socks5")]
+            ways: options.ways,
         }
     }
 }
 
 /// How far a transfer is.
 #[derive(Debug)]
+#[cfg_attr(
+    not(feature = "socks5"),
+    expect(dead_code, reason = "two are never reached in band")
+)]
 pub(crate) enum Stage {
+    /// Ours: the StreamHosts to offer are not known yet, and are waited for until then.
+    Preparing(Instant),
     /// Ours: the offer waits for its answer.
     Offering(Box<Offer>),
     /// Ours: how to open the stream depends on what the peer says of itself, until then.
@@ -103,9 +136,11 @@ pub(crate) enum Stage {
     /// Theirs: the offer waits for the application, until then.
     Offered(Box<Answer>, Instant),
     /// Theirs: a stream without an offer waits for the application, until then.
-    Asked(Box<(Iq, Open)>, Instant),
+    Asked(Box<Iq>, Instant),
     /// Theirs: accepted, and to be opened by the peer until then.
     Expecting(Instant),
+    /// A SOCKS5 bytestream.
+    Socks5(Box<Phase>),
     /// The stream in band.
     InBand(Box<Session>),
     /// It is over for the application; the stream is being closed.
@@ -122,6 +157,15 @@ impl Transfer {
             sid,
             stage,
             booked: Booked::NONE,
+            method: Method::Ibb,
+            via: None,
+            in_band: true,
+            failure: None,
+            #[cfg(feature = "socks5")]
+            offers: 0,
+            fell_back: false,
+            #[cfg(feature = "socks5")]
+            listens: false,
             started: None,
             announced: true,
             expected: None,
@@ -183,11 +227,13 @@ impl Transfer {
     pub(crate) fn session(&self) -> Option<&Session> {
         match &self.stage {
             Stage::InBand(session) => Some(session),
-            Stage::Offering(_)
+            Stage::Preparing(_)
+            | Stage::Offering(_)
             | Stage::Probing(_)
             | Stage::Offered(..)
             | Stage::Asked(..)
             | Stage::Expecting(_)
+            | Stage::Socks5(_)
             | Stage::Closing(_)
             | Stage::Over => None,
         }
@@ -197,11 +243,13 @@ impl Transfer {
     pub(crate) fn session_mut(&mut self) -> Option<&mut Session> {
         match &mut self.stage {
             Stage::InBand(session) => Some(session),
-            Stage::Offering(_)
+            Stage::Preparing(_)
+            | Stage::Offering(_)
             | Stage::Probing(_)
             | Stage::Offered(..)
             | Stage::Asked(..)
             | Stage::Expecting(_)
+            | Stage::Socks5(_)
             | Stage::Closing(_)
             | Stage::Over => None,
         }
@@ -211,10 +259,15 @@ impl Transfer {
     pub(crate) fn due(&self) -> Option<Instant> {
         match &self.stage {
             Stage::Offering(offer) => offer.poll_timeout(),
-            Stage::Probing(due)
+            Stage::Preparing(due)
+            | Stage::Probing(due)
             | Stage::Offered(_, due)
             | Stage::Asked(_, due)
             | Stage::Expecting(due) => Some(*due),
+            Stage::Socks5(phase) => {
+                let due = [phase.due(), Transfers::socket_stalls_at(self)];
+                due.into_iter().flatten().min()
+            }
             Stage::InBand(session) => {
                 let due = [session.poll_timeout(), self.stalls_at()];
                 due.into_iter().flatten().min()
@@ -222,6 +275,11 @@ impl Transfer {
             Stage::Closing(session) => session.poll_timeout(),
             Stage::Over => None,
         }
+    }
+
+    /// Whether the peer is to open the stream.
+    pub(crate) fn is_expected(&self) -> bool {
+        matches!(self.stage, Stage::Expecting(_))
     }
 
     /// Whether everything that was announced has come.
@@ -245,8 +303,11 @@ impl Transfer {
     }
 }
 
+/// How long the application has to decide: a person may be asked, and the peer waits as long.
+pub(crate) const DECISION: Duration = Duration::from_secs(300);
+
 /// How long a Sender that is there may say nothing before the file is given up.
-const STALL: Duration = Duration::from_secs(300);
+pub(crate) const STALL: Duration = Duration::from_secs(300);
 
 /// How long a Sender may take to close once everything has come; afterwards we do.
 const LAST_WORD: Duration = Duration::from_secs(30);
@@ -263,7 +324,13 @@ pub(crate) fn stream_ids(id: TransferId, sid: &Sid) -> Ids {
     Ids::new(&alloc::format!("{:04x}S{}", tag(id), tail(sid, 3)))
 }
 
-fn tail(sid: &Sid, characters: usize) -> &str {
+/// Makes the ids of what a SOCKS5 bytestream of its asks, which are others again.
+#[cfg(feature = "socks5")]
+pub(crate) fn socks5_ids(id: TransferId, sid: &Sid) -> Ids {
+    Ids::new(&alloc::format!("{:04x}T{}", tag(id), tail(sid, 3)))
+}
+
+pub(crate) fn tail(sid: &Sid, characters: usize) -> &str {
     let text = sid.as_str();
     let last = text.char_indices().rev().nth(characters - 1);
     last.and_then(|(at, _)| text.get(at..)).unwrap_or(text)

@@ -3,9 +3,10 @@
 use crate::agenda::Agenda;
 use crate::peers::Peers;
 use crate::silence::Silence;
+use crate::socks5::{self, METHODS};
 use crate::table::Table;
 use crate::transfer::{Stage, Transfer};
-use crate::{CommandError, Config, Event, Keepalive, Method, Reason, Side, TransferId};
+use crate::{CommandError, Config, Event, Keepalive, Method, Reason, Side, TransferId, Via};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use bytestreams_ibb::{Session, Strays};
@@ -26,6 +27,7 @@ pub struct Transfers {
     /// Questions of what a peer can do.
     pub(crate) questions: Requests<Jid>,
     pub(crate) strays: Strays,
+    pub(crate) socks5: socks5::Shared,
     pub(crate) silence: Silence,
     pub(crate) agenda: Agenda,
     pub(crate) queue: VecDeque<Output<Event>>,
@@ -41,9 +43,6 @@ pub struct Transfers {
     pub(crate) closing: usize,
     pub(crate) lost: bool,
 }
-
-/// What this machine can do.
-const METHODS: [Method; 1] = [Method::Ibb];
 
 /// Outputs that wait at most while the link is read: a driver drains them all the time, except
 /// while its peer does not read what it writes.
@@ -63,6 +62,7 @@ impl Transfers {
             peers: Peers::new(config.bounds.peers),
             questions: Requests::default(),
             strays: Strays::new(),
+            socks5: socks5::Shared::default(),
             silence: Silence::new(config.keepalive != Keepalive::Off, now),
             agenda: Agenda::default(),
             queue: VecDeque::new(),
@@ -91,6 +91,9 @@ impl Transfers {
     /// its method is enabled.
     pub fn features(&self) -> Vec<&'static str> {
         let mut features = Vec::from([ns::SI, ns::FILE_TRANSFER, ns::FEATURE_NEG]);
+        if self.config.methods.contains(&Method::Socks5) {
+            features.push(ns::BYTESTREAMS);
+        }
         if self.config.methods.contains(&Method::Ibb) {
             features.extend([ns::IBB, ns::IBB_PIPELINE]);
         }
@@ -116,8 +119,8 @@ impl Transfers {
     pub fn link_lost(&mut self, _now: Instant) {
         self.lost = true;
         self.silence.stop();
-        self.queue
-            .retain(|output| matches!(output, Output::Event(_)));
+        self.queue.retain(Self::outlives_link);
+        self.close_everything();
         let live = core::mem::take(&mut self.live);
         let ended = live.iter().filter(|transfer| !transfer.is_over());
         let mut ended: Vec<TransferId> = ended.map(|transfer| transfer.id).collect();
@@ -150,6 +153,12 @@ impl Transfers {
     /// ([`Event::FellBack`]).
     pub fn sid(&self, id: TransferId) -> Option<&Sid> {
         self.get(id).ok().map(|transfer| &transfer.sid)
+    }
+
+    /// How the octets of a transfer that has not ended travel, once they can
+    /// ([`Event::Established`]).
+    pub fn via(&self, id: TransferId) -> Option<Via> {
+        self.get(id).ok().and_then(|transfer| transfer.via)
     }
 
     /// How many octets will travel in a transfer that has not ended, where that is known: the size
@@ -232,7 +241,10 @@ impl Transfers {
             return;
         };
         let mut closing = false;
-        if let Stage::InBand(mut session) = core::mem::replace(&mut transfer.stage, Stage::Over) {
+        let stage = core::mem::replace(&mut transfer.stage, Stage::Over);
+        if let Stage::Socks5(phase) = stage {
+            self.abandon(id, *phase, now);
+        } else if let Stage::InBand(mut session) = stage {
             session.abort(now);
             let stanzas = core::iter::from_fn(|| session.poll_output());
             let stanzas = stanzas.filter_map(|output| match output {
@@ -245,6 +257,7 @@ impl Transfers {
                 closing = true;
             }
         }
+        self.listen_no_more(id, now);
         self.tell(match outcome {
             Ok(()) => Event::Done { id },
             Err(reason) => Event::Failed { id, reason },
@@ -304,7 +317,9 @@ impl Transfers {
                 Stage::InBand(session) | Stage::Closing(session) => {
                     session.poll_output().map(|o| o.map_event(Told::Stream))
                 }
-                Stage::Probing(_)
+                Stage::Socks5(phase) => phase.poll_output().map(|o| o.map_event(Told::Socks5)),
+                Stage::Preparing(_)
+                | Stage::Probing(_)
                 | Stage::Offered(..)
                 | Stage::Asked(..)
                 | Stage::Expecting(_)
@@ -317,7 +332,12 @@ impl Transfers {
             }
             match output {
                 Some(Output::Stanza(stanza)) => return Some(Output::Stanza(stanza)),
-                Some(Output::Net(command)) => return Some(Output::Net(command)),
+                Some(Output::Net(command)) => {
+                    if let Some(command) = self.filter(command) {
+                        return Some(Output::Net(command));
+                    }
+                }
+                Some(Output::Event(Told::Socks5(event))) => self.socks5_event(id, event, self.now),
                 Some(Output::Event(Told::Offer(event))) => self.answered(id, event, self.now),
                 Some(Output::Event(Told::Stream(event))) => self.stream_event(id, event, self.now),
                 None => self.forget_if_closed(id),
@@ -342,5 +362,6 @@ impl Transfers {
 /// What the machines within tell.
 enum Told {
     Offer(OfferEvent),
+    Socks5(socks5::Told),
     Stream(bytestreams_ibb::Event),
 }

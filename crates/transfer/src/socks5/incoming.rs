@@ -1,0 +1,203 @@
+//! The Target's side: a peer's StreamHosts, and the wait for the first octet.
+
+use super::phase::{Quiet, Trying};
+use super::{Phase, token};
+use crate::transfer::{DECISION, Stage, Transfer};
+use crate::{Event, Method, Reason, TransferId, Transfers, Via};
+use alloc::boxed::Box;
+use bytes::Bytes;
+use bytestreams_ibb::refusal::too_many;
+use bytestreams_machine::{ConnId, Instant, Own};
+use bytestreams_si::Methods;
+use bytestreams_socks5::{Target, refusal};
+use bytestreams_stanza::{BytestreamsContent, File, Iq, IqBody, Payload};
+use core::time::Duration;
+
+/// How often a peer may offer StreamHosts for one stream: some do it once for each Proxy.
+const MOST_OFFERS: u8 = 4;
+
+/// How long the first octet may take, as any other ([`crate::transfer::STALL`]).
+const FIRST_OCTET: Duration = crate::transfer::STALL;
+
+impl Transfers {
+    /// Takes an offer of StreamHosts (XEP-0065, section 5): for what was accepted, or for a stream
+    /// that nobody announced. Nothing is dialled before the application has accepted.
+    pub(crate) fn queried(&mut self, iq: Iq, now: Instant) -> Option<Iq> {
+        let IqBody::Set(Payload::Bytestreams(query)) = &iq.body else {
+            return Some(iq);
+        };
+        if !self.config.methods.contains(&Method::Socks5) {
+            return Some(iq);
+        }
+        if let Some(error) = refusal::of_offer(query) {
+            self.answer(iq.error(error));
+            return None;
+        }
+        let (Some(from), Some(sid)) = (&iq.from, &query.sid) else {
+            self.answer(iq.error(refusal::bad_request()));
+            return None;
+        };
+        let (from, sid) = (from.clone(), sid.clone());
+        if let Some(id) = self.by_stream(Some(&from), &sid) {
+            self.queried_again(id, &iq, now);
+            return None;
+        }
+        if !self.config.allow_unannounced || self.strays.remembers(&from, &sid, now) {
+            self.answer(iq.error(refusal::not_acceptable()));
+            return None;
+        }
+        if !self.has_room(&from) {
+            self.answer(iq.error(too_many()));
+            return None;
+        }
+        let id = self.live.new_id();
+        let stage = Stage::Asked(Box::new(iq), now + DECISION);
+        let mut transfer = Transfer::new(id, from.clone(), sid.clone(), stage);
+        transfer.announced = false;
+        transfer.method = Method::Socks5;
+        transfer.in_band = self.config.methods.contains(&Method::Ibb) && sid.is_nmtoken();
+        self.live.insert(transfer);
+        self.tell(Event::Offered {
+            id,
+            from,
+            sid,
+            file: File::default(),
+            mime_type: None,
+            methods: Methods::from_slice(&[Method::Socks5]),
+            announced: false,
+        });
+        self.touch(id, now);
+        None
+    }
+
+    /// Takes an offer of StreamHosts for a stream that is known.
+    fn queried_again(&mut self, id: TransferId, iq: &Iq, now: Instant) {
+        let Some(transfer) = self.live.get(id) else {
+            return;
+        };
+        let wanted = match &transfer.stage {
+            // The same request again, after the peer resumed its connection, is answered once.
+            Stage::Asked(asked, _) if asked.id == iq.id => return,
+            Stage::Socks5(phase) if phase.request() == Some(&iq.id) => return,
+            Stage::Expecting(_) => {
+                let by_socks5 = transfer.method == Method::Socks5 || transfer.offers > 0;
+                by_socks5 && transfer.offers < MOST_OFFERS
+            }
+            _ => false,
+        };
+        if wanted {
+            self.try_hosts(id, iq, now);
+        } else {
+            self.answer(iq.error(refusal::not_acceptable()));
+        }
+    }
+
+    /// Tries the StreamHosts of a peer that was accepted, as far as our policy lets.
+    pub(crate) fn try_hosts(&mut self, id: TransferId, iq: &Iq, now: Instant) {
+        let own = Own {
+            // In the spelling that the peer uses for us, which it has in the hash.
+            jid: match &iq.to {
+                Some(to) if *to == self.own.jid => to.clone(),
+                _ => self.own.jid.clone(),
+            },
+        };
+        let ways = self.config.socks5.ways;
+        let mut allowed = iq.clone();
+        if let (IqBody::Set(Payload::Bytestreams(query)), Some(from)) =
+            (&mut allowed.body, &iq.from)
+        {
+            if let BytestreamsContent::Hosts(hosts) = &mut query.content {
+                hosts.retain(|host| {
+                    if host.jid == *from {
+                        ways.direct()
+                    } else {
+                        ways.proxied()
+                    }
+                });
+            }
+        }
+        let target = Target::new(&allowed, own, token(id), &self.socks5.failed, now);
+        let Ok(transfer) = self.get_mut(id) else {
+            return;
+        };
+        transfer.offers = transfer.offers.saturating_add(1);
+        transfer.heard = now;
+        match target {
+            Ok(target) => {
+                let trying = Trying {
+                    target: Box::new(target),
+                    request: iq.id.clone(),
+                };
+                transfer.stage = Stage::Socks5(Box::new(Phase::Trying(trying)));
+                self.touch(id, now);
+            }
+            Err(error) => {
+                self.answer(iq.error(error));
+                let reason = bytestreams_socks5::Reason::NoStreamHosts;
+                self.wait_in_band(id, Reason::Socks5(reason), now);
+            }
+        }
+    }
+
+    /// Takes the connection of a Target. A Proxy that is not activated says nothing of it here, so
+    /// nothing is established before the Sender of a file has shown that it is for it.
+    pub(super) fn connected(
+        &mut self,
+        id: TransferId,
+        mut trying: Trying,
+        conn: ConnId,
+        via: Via,
+        now: Instant,
+    ) {
+        self.socks5.failed.learn(&trying.target, now);
+        let early = trying.target.early();
+        self.close_all_but(id, Some(conn));
+        let Ok(transfer) = self.get_mut(id) else {
+            return;
+        };
+        if !transfer.announced || !early.is_empty() {
+            return self.moving(id, conn, via, early, now);
+        }
+        let quiet = Quiet {
+            conn,
+            via,
+            request: trying.request,
+            due: now + FIRST_OCTET,
+        };
+        transfer.stage = Stage::Socks5(Box::new(Phase::Quiet(quiet)));
+        self.touch(id, now);
+    }
+
+    /// Takes the first octets of a Sender.
+    pub(super) fn began(&mut self, id: TransferId, octets: Bytes, now: Instant) {
+        if let Some((conn, via)) = self.quiet(id) {
+            self.moving(id, conn, via, octets, now);
+        }
+    }
+
+    /// Takes the end of the socket of a Sender that has sent nothing: where that is all, it is the
+    /// file; else the Sender has to come another way.
+    pub(super) fn ended_quietly(&mut self, id: TransferId, conn: ConnId, via: Via, now: Instant) {
+        let nothing = self.get(id).is_ok_and(|t| t.expected == Some(0));
+        if nothing {
+            self.moving(id, conn, via, Bytes::new(), now);
+            return;
+        }
+        self.close_all_but(id, None);
+        let reason = bytestreams_socks5::Reason::NotConnected;
+        self.wait_in_band(id, Reason::Socks5(reason), now);
+    }
+
+    /// The socket of a transfer whose Sender has not begun.
+    pub(super) fn quiet(&self, id: TransferId) -> Option<(ConnId, Via)> {
+        match &self.live.get(id)?.stage {
+            Stage::Socks5(phase) => match &**phase {
+                Phase::Quiet(quiet) => Some((quiet.conn, quiet.via)),
+                Phase::Requesting(_) | Phase::Trying(_) | Phase::Moving(_) | Phase::Ending(..) => {
+                    None
+                }
+            },
+            _ => None,
+        }
+    }
+}
