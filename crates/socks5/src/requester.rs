@@ -20,7 +20,8 @@ use smallvec::SmallVec;
 /// The Requester's side of one bytestream (XEP-0065, sections 5 and 6).
 ///
 /// Sends the StreamHosts, waits for the choice. Where that is this side itself, it takes the
-/// connection that arrived first and is still open; where it is a proxy, it connects to it and has
+/// connection that arrived first and is still open (the only one, as soon as the Target has closed
+/// the others, which may take longer on its way than the choice); where it is a proxy, it connects to it and has
 /// it activated.
 #[derive(Clone, Debug)]
 pub struct Requester {
@@ -47,6 +48,8 @@ enum State {
     /// The offer is still to be polled.
     Unsent(Instant),
     Waiting(Instant),
+    /// The Target is connected to us by one of several connections, and may still close others.
+    Choosing(Instant),
     /// The Target uses this proxy.
     Connecting(Jid),
     Activating {
@@ -65,6 +68,8 @@ impl Requester {
     pub const PATIENCE: Duration = Duration::from_secs(30);
     /// How long a proxy has for the activation.
     pub const ACTIVATE_WITHIN: Duration = Duration::from_secs(30);
+    /// How long a Target that is connected more than once has to close what it doesn't use.
+    const SETTLE_WITHIN: Duration = Duration::from_secs(1);
     /// StreamHosts that are offered at most: one well-known peer reads no more.
     pub const MAX_HOSTS: usize = 5;
     /// Of these, how many are kept for proxies.
@@ -140,6 +145,9 @@ impl Requester {
     /// Notes that one that had arrived is gone.
     pub fn gone(&mut self, conn: ConnId) {
         self.arrived.retain(|arrived| *arrived != conn);
+        if let (State::Choosing(_), &[last]) = (&self.state, &self.arrived[..]) {
+            self.established(last, Via::Direct);
+        }
     }
 
     /// Takes the octets that came behind the handshake with a proxy: the first of the stream.
@@ -178,7 +186,9 @@ impl Requester {
         let (to, id) = match &self.state {
             State::Waiting(_) => (&self.peer, &self.offer),
             State::Activating { proxy, .. } => (proxy, &self.activation),
-            State::Unsent(_) | State::Connecting(_) | State::Over => return false,
+            State::Unsent(_) | State::Choosing(_) | State::Connecting(_) | State::Over => {
+                return false;
+            }
         };
         iq.request().is_none() && iq.id == *id && self.own.answers(Some(to), iq.from.as_ref())
     }
@@ -214,10 +224,18 @@ impl Requester {
             self.fail(Reason::UnknownHost(jid), now);
         } else if jid != self.own.jid {
             self.connect(jid, now);
-        } else if let Some(&conn) = self.arrived.first() {
-            self.established(conn, Via::Direct);
+        } else if self.arrived.len() > 1 {
+            self.state = State::Choosing(now + Self::SETTLE_WITHIN);
         } else {
-            self.fail(Reason::NotConnected, now);
+            self.choose(now);
+        }
+    }
+
+    /// Takes the connection that arrived first.
+    fn choose(&mut self, now: Instant) {
+        match self.arrived.first() {
+            Some(&conn) => self.established(conn, Via::Direct),
+            None => self.fail(Reason::NotConnected, now),
         }
     }
 
@@ -342,13 +360,18 @@ impl Machine for Requester {
             State::Activating { due, .. } if due <= now => {
                 self.fail(Reason::TimedOut(Step::Activate), now);
             }
+            State::Choosing(due) if due <= now => self.choose(now),
             State::Connecting(_) => {
                 if let Some(dial) = &mut self.dial {
                     dial.advance(now, &mut self.out);
                 }
                 self.check(now);
             }
-            State::Unsent(_) | State::Waiting(_) | State::Activating { .. } | State::Over => {}
+            State::Unsent(_)
+            | State::Waiting(_)
+            | State::Choosing(_)
+            | State::Activating { .. }
+            | State::Over => {}
         }
     }
 
@@ -364,7 +387,10 @@ impl Machine for Requester {
 
     fn poll_timeout(&self) -> Option<Instant> {
         match &self.state {
-            State::Unsent(due) | State::Waiting(due) | State::Activating { due, .. } => Some(*due),
+            State::Unsent(due)
+            | State::Waiting(due)
+            | State::Choosing(due)
+            | State::Activating { due, .. } => Some(*due),
             State::Connecting(_) => self.dial.as_ref().and_then(Dial::next),
             State::Over => None,
         }
