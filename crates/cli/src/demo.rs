@@ -1,7 +1,7 @@
 //! `bytestreams demo`
 
 use crate::args::Demo;
-use crate::failure::{FAILED, Failure, status_of_receive, status_of_send};
+use crate::failure::{Cause, FAILED, Failure};
 use crate::link;
 use crate::report::{Done, Event, Reporter, hex, octets, pace};
 use crate::send;
@@ -126,7 +126,7 @@ async fn receive(
                 sid: Some(&sid),
                 reason: &error.to_string(),
             });
-            Failure::told(status_of_receive(&error))
+            Failure::told(error.status())
         })
 }
 
@@ -179,7 +179,7 @@ fn not_sent(sid: Option<&str>, error: &SendError, reporter: &Reporter) -> Failur
         sid,
         reason: &error.to_string(),
     });
-    Failure::told(status_of_send(error))
+    Failure::told(error.status())
 }
 
 fn failed(error: &impl core::fmt::Display, reporter: &Reporter) -> Failure {

@@ -2,6 +2,7 @@
 
 use bytestreams_tokio::link::ConnectFailure;
 use bytestreams_tokio::{Reason, ReceiveError, SendError};
+use core::fmt::Display;
 
 /// Exit status: the transfer failed or was cancelled.
 pub(crate) const FAILED: u8 = 1;
@@ -53,42 +54,41 @@ impl From<ConnectFailure> for Failure {
     }
 }
 
-/// Why a file was not sent, for people and scripts.
-pub(crate) fn words_of_send(error: &SendError) -> String {
-    match error {
-        SendError::Transfer(Reason::LinkLost) => LINK_LOST.into(),
-        _ => error.to_string(),
+/// An error that may be the failure of a transfer.
+pub(crate) trait Cause: Display {
+    fn reason(&self) -> Option<&Reason>;
+
+    /// For people and scripts.
+    fn words(&self) -> String {
+        match self.reason() {
+            Some(Reason::LinkLost) => LINK_LOST.into(),
+            _ => self.to_string(),
+        }
+    }
+
+    /// The exit status.
+    fn status(&self) -> u8 {
+        match self.reason() {
+            Some(Reason::Declined { .. }) => DECLINED,
+            _ => FAILED,
+        }
     }
 }
 
-/// Why a file was not received, for people and scripts.
-pub(crate) fn words_of_receive(error: &ReceiveError) -> String {
-    match error {
-        ReceiveError::Transfer(Reason::LinkLost) => LINK_LOST.into(),
-        _ => error.to_string(),
+impl Cause for SendError {
+    fn reason(&self) -> Option<&Reason> {
+        match self {
+            Self::Transfer(reason) => Some(reason),
+            _ => None,
+        }
     }
 }
 
-/// The exit status for a transfer that failed.
-pub(crate) fn status_of(reason: &Reason) -> u8 {
-    match reason {
-        Reason::Declined { .. } => DECLINED,
-        _ => FAILED,
-    }
-}
-
-/// The exit status for a file that was not sent.
-pub(crate) fn status_of_send(error: &SendError) -> u8 {
-    match error {
-        SendError::Transfer(reason) => status_of(reason),
-        _ => FAILED,
-    }
-}
-
-/// The exit status for a file that was not received.
-pub(crate) fn status_of_receive(error: &ReceiveError) -> u8 {
-    match error {
-        ReceiveError::Transfer(reason) => status_of(reason),
-        _ => FAILED,
+impl Cause for ReceiveError {
+    fn reason(&self) -> Option<&Reason> {
+        match self {
+            Self::Transfer(reason) => Some(reason),
+            _ => None,
+        }
     }
 }

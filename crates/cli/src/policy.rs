@@ -3,16 +3,15 @@
 use crate::args::Accept;
 use crate::ask::Asker;
 use crate::escape::escape;
-use crate::failure::{DECLINED, FAILED, Failure, status_of_receive, words_of_receive};
+use crate::failure::{Cause, DECLINED, FAILED, Failure};
 use crate::report::{self, Done, Event, Reporter, octets};
 use crate::stop::Stop;
 use crate::track::Track;
 use bytestreams_tokio::file::Store;
-use bytestreams_tokio::{Config, Offer, ReceiveFile, receive_file};
+use bytestreams_tokio::{Config, Offer, ReceiveError, ReceiveFile, receive_file};
 use core::net::SocketAddr;
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 /// What every offer is measured by, and how the program is to end.
 #[derive(Debug)]
@@ -27,38 +26,10 @@ pub(crate) struct Policy {
     pub(crate) stop: Stop,
     pub(crate) asker: Asker,
     pub(crate) course: Course,
-    pub(crate) underway: Underway,
 }
 
-/// Files on their way that can be resumed. Their sender may be gone without anybody saying so: when
-/// the same account offers the same file again, the new transfer goes on from where the old one is.
-#[derive(Debug, Default)]
-pub(crate) struct Underway(Mutex<HashMap<Resumable, Arc<Notify>>>);
-
-/// Account, name, size, MD5.
+/// What tells a file that can be resumed from others: account, name, size, MD5.
 type Resumable = (String, Option<Arc<str>>, u64, [u8; 16]);
-
-impl Underway {
-    /// Takes the place of the one that is on its way, which is told to give up.
-    fn replace(&self, file: &Resumable) -> Arc<Notify> {
-        let new = Arc::new(Notify::new());
-        if let Some(old) = self.map().insert(file.clone(), new.clone()) {
-            old.notify_one();
-        }
-        new
-    }
-
-    fn remove(&self, file: &Resumable, mine: &Arc<Notify>) {
-        let mut map = self.map();
-        if map.get(file).is_some_and(|there| Arc::ptr_eq(there, mine)) {
-            map.remove(file);
-        }
-    }
-
-    fn map(&self) -> std::sync::MutexGuard<'_, HashMap<Resumable, Arc<Notify>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// Where the program stands.
 #[derive(Debug)]
@@ -69,8 +40,8 @@ pub(crate) struct Course {
 
 #[derive(Debug)]
 struct State {
-    /// With `--once`: a file has been accepted.
-    taken: bool,
+    /// With `--once`: a file has been accepted, this one if it can be resumed.
+    taken: Option<Option<Resumable>>,
     outcome: Result<(), Failure>,
 }
 
@@ -78,7 +49,7 @@ impl Default for Course {
     fn default() -> Self {
         Self {
             state: Mutex::new(State {
-                taken: false,
+                taken: None,
                 outcome: Ok(()),
             }),
             over: watch::Sender::new(false),
@@ -111,10 +82,15 @@ impl Course {
         self.state().outcome = outcome;
     }
 
-    /// Says whether an offer may be accepted: with `--once` only the first.
-    fn take(&self, once: bool) -> bool {
-        let before = core::mem::replace(&mut self.state().taken, true);
-        !(once && before)
+    /// Says whether an offer may be accepted: with `--once` only the first, and the same file
+    /// again, whose sender may be gone without anybody saying so.
+    fn take(&self, once: bool, file: Option<Resumable>) -> bool {
+        let mut state = self.state();
+        if once && let Some(taken) = &state.taken {
+            return file.is_some() && *taken == file;
+        }
+        state.taken = Some(file);
+        true
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -150,7 +126,9 @@ impl Policy {
             () = self.course.over() => Verdict::Decline("the receiver is going away".into()),
         };
         match verdict {
-            Verdict::Accept if self.course.take(self.once) => self.receive(offer, &sid).await,
+            Verdict::Accept if self.course.take(self.once, self.resumable(&offer)) => {
+                self.receive(offer, &sid).await;
+            }
             Verdict::Accept => self.decline(offer, &sid, "the receiver takes one file only"),
             Verdict::Decline(words) => self.decline(offer, &sid, &words),
             Verdict::Refuse => {
@@ -202,27 +180,12 @@ impl Policy {
     async fn receive(&self, offer: Offer, sid: &str) {
         let name = offer.file().name.as_deref().unwrap_or(sid).to_owned();
         let mut track = Track::new(&self.reporter, sid, &name, offer.file().size);
-        let resumable = self.resumable(&offer);
-        let replaced = match &resumable {
-            Some(file) => self.underway.replace(file),
-            None => Arc::default(),
-        };
         let received = tokio::select! {
             received = receive_file(offer, &self.store, &self.how, |event| track.event(event)) => {
                 Some(received)
             }
             () = self.stop.wanted() => None,
-            () = replaced.notified() => {
-                track.end(&Event::Failed {
-                    sid: Some(sid),
-                    reason: "its sender offered the file again",
-                });
-                return;
-            }
         };
-        if let Some(file) = &resumable {
-            self.underway.remove(file, &replaced);
-        }
         let outcome = match received {
             Some(Ok(received)) => {
                 let stored = received.file;
@@ -242,9 +205,13 @@ impl Policy {
             Some(Err(error)) => {
                 track.end(&Event::Failed {
                     sid: Some(sid),
-                    reason: &words_of_receive(&error),
+                    reason: &error.words(),
                 });
-                Err(Failure::told(status_of_receive(&error)))
+                // Another transfer goes on with the file.
+                if let ReceiveError::Superseded = error {
+                    return;
+                }
+                Err(Failure::told(error.status()))
             }
             None => {
                 track.end(&Event::Failed {

@@ -6,7 +6,7 @@ use crate::ask::Asker;
 use crate::escape::escape;
 use crate::failure::{FAILED, Failure};
 use crate::link;
-use crate::policy::{Course, Policy, Underway};
+use crate::policy::{Course, Policy};
 use crate::report::{Event, Reporter};
 use crate::send::config;
 use crate::stop::Stop;
@@ -98,7 +98,6 @@ fn policy(args: &Receive, reporter: &Arc<Reporter>, stop: &Stop) -> Result<Polic
         stop: stop.clone(),
         asker: Asker::default(),
         course: Course::default(),
-        underway: Underway::default(),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use crate::account::{account, announce, resolve};
 use crate::args::{Destination, MethodArg, Send};
-use crate::failure::{FAILED, Failure, status_of_send, words_of_send};
+use crate::failure::{Cause, FAILED, Failure};
 use crate::link;
 use crate::report::{Done, Event, Reporter};
 use crate::stop::Stop;
@@ -145,9 +145,9 @@ async fn follow(
 fn failed(sid: Option<&str>, error: &SendError, reporter: &Reporter) -> Failure {
     reporter.event(&Event::Failed {
         sid,
-        reason: &words_of_send(error),
+        reason: &error.words(),
     });
-    Failure::told(status_of_send(error))
+    Failure::told(error.status())
 }
 
 /// Tells that a person stopped it.

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Running, command, content, file, gate, names};
+use common::{Peer, Running, command, content, file, gate, names};
 use std::fs;
 use std::process::Command;
 
@@ -61,6 +61,41 @@ fn a_killed_sender_goes_on_where_it_was() {
     receiver.event("done");
     assert!(fs::read(there.path().join("photo.jpg")).unwrap() == data);
     assert_eq!(names(there.path()).1, Vec::<String>::new());
+}
+
+/// Its link stays up, as that of an account does for a while, and so nobody says that it is gone.
+#[test]
+fn the_file_of_a_sender_that_fell_silent_is_taken_again_with_once() {
+    let there = tempfile::tempdir().unwrap();
+    let (mut receiver, addr) =
+        Running::receiver(there.path(), &["--resume", "--accept", "any", "--once"]);
+    let offer = |peer: &mut Peer, sid: &str| {
+        peer.say(&format!(
+            "<iq type='set' id='{sid}'><si xmlns='http://jabber.org/protocol/si' id='{sid}' \
+             profile='http://jabber.org/protocol/si/profile/file-transfer'>\
+             <file xmlns='http://jabber.org/protocol/si/profile/file-transfer' name='a' size='6' \
+             hash='e80b5017098950fc58aad83c8c14978e'><range/></file>\
+             <feature xmlns='http://jabber.org/protocol/feature-neg'><x xmlns='jabber:x:data' \
+             type='form'><field var='stream-method' type='list-single'><option>\
+             <value>http://jabber.org/protocol/ibb</value></option></field></x></feature></si></iq>"
+        ));
+        peer.answer(sid)
+    };
+    let (mut silent, mut again) = (Peer::connect(&addr), Peer::connect(&addr));
+    assert!(offer(&mut silent, "s1").contains("result"));
+    silent.open("s1");
+    silent.data("s1", 0, "YWJj");
+    receiver.event("progress");
+    let answer = offer(&mut again, "s2");
+    assert!(answer.contains("offset='3'"), "{answer}");
+    assert_eq!(receiver.event("failed")["sid"], "s1");
+    again.open("s2");
+    again.data("s2", 0, "ZGVm");
+    again.close("s2");
+    receiver.event("done");
+    receiver.exits(0);
+    assert_eq!(fs::read(there.path().join("a")).unwrap(), b"abcdef");
+    assert_eq!(names(there.path()), (vec!["a".into()], vec![]));
 }
 
 #[test]

@@ -30,20 +30,23 @@
     reason = "this crate is of the standard library"
 )]
 
+mod disk;
 mod endpoint;
 pub mod file;
+mod haul;
 mod jid;
 pub mod link;
 #[cfg(feature = "proxy")]
 pub mod proxy;
+mod pump;
 mod receiver;
 mod sender;
 mod threads;
 
 pub use bytestreams_machine::Network;
 pub use bytestreams_transfer::{
-    Bounds, Config, Event, Incomplete, Keepalive, Method, Methods, Options, Reason, Side,
-    TransferId, Window, safe_name,
+    Bounds, Config, ConnEnd, Event, Incomplete, Keepalive, Method, Methods, Options, Reason, Side,
+    Socks5, TransferId, Via, Ways, Window, safe_name,
 };
 pub use endpoint::{
     Bytestream, Driver, Endpoint, Offer, Offers, Others, RequestError, SocketOptions, Transfer,

@@ -1,19 +1,15 @@
 //! Receives a file.
 
+use crate::disk::Disk;
 use crate::endpoint::{Offer, Transfer};
-use crate::file::{Incoming, Keep, Partial, Store, StoreError, Stored, parse_date};
+use crate::file::{Incoming, Keep, PIECE, Partial, Store, StoreError, Stored, parse_date};
 use bytes::Bytes;
 use bytestreams_stanza::{Range, Sid};
-use bytestreams_transfer::{Event, Incomplete, Method, Reason, safe_name};
+use bytestreams_transfer::{Event, Incomplete, Method, Reason, Via, safe_name};
 use core::fmt;
 use core::future::poll_fn;
 use core::task::{Context, Poll};
 use core::time::Duration;
-use tokio::sync::mpsc;
-use tokio::task::{JoinHandle, spawn_blocking};
-
-/// How much is handed to the disk at once at most.
-const PIECE: usize = 256 * 1024;
 
 /// How to receive a file.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +41,8 @@ pub struct Received {
     pub offset: u64,
     /// How they travelled.
     pub method: Method,
+    /// Which way they took.
+    pub via: Via,
     /// How long it took, from the moment octets could travel.
     pub took: Duration,
 }
@@ -57,6 +55,9 @@ pub enum ReceiveError {
     Store(StoreError),
     /// The transfer failed.
     Transfer(Reason),
+    /// The same file was offered again, as by a sender that was killed, and the new transfer goes on
+    /// with what this one had.
+    Superseded,
 }
 
 impl fmt::Display for ReceiveError {
@@ -64,6 +65,7 @@ impl fmt::Display for ReceiveError {
         match self {
             Self::Store(error) => error.fmt(f),
             Self::Transfer(reason) => reason.fmt(f),
+            Self::Superseded => f.write_str("its sender offered the file again"),
         }
     }
 }
@@ -73,6 +75,7 @@ impl core::error::Error for ReceiveError {
         match self {
             Self::Store(error) => Some(error),
             Self::Transfer(reason) => Some(reason),
+            Self::Superseded => None,
         }
     }
 }
@@ -93,7 +96,9 @@ impl From<Reason> for ReceiveError {
 ///
 /// The peer learns that its file arrived only after it is synced, checked and in its place.
 /// `on_event` hears every event of the transfer but the last. Dropping the future cancels the
-/// transfer towards the peer; what came is kept where `resume` says so, and removed otherwise.
+/// transfer towards the peer; what came is kept where `resume` says so, and removed otherwise. When
+/// the same account offers the same file again and that is received into the same [`Store`], this
+/// one ends and leaves what it has to the new one.
 ///
 /// # Errors
 /// A file that cannot be stored, and every way in which a transfer fails. What came is then kept or
@@ -126,23 +131,18 @@ pub async fn receive_file(
     };
     let transfer = offer.accept(range)?;
     let receiving = Receiving {
+        sid,
+        offset,
         disk: Disk::start(partial, &transfer),
         transfer,
         blocks: Vec::new(),
-        all_read: false,
+        reads: Reads::InBand,
         method: Method::Ibb,
+        via: Via::Ibb,
         began: tokio::time::Instant::now(),
         octets: 0,
     };
-    let (file, octets, method, took) = receiving.run(&mut on_event).await?;
-    Ok(Received {
-        sid,
-        file,
-        octets,
-        offset,
-        method,
-        took,
-    })
+    receiving.run(&mut on_event).await
 }
 
 async fn begin(offer: &Offer, store: &Store, how: &ReceiveFile) -> Result<Partial, StoreError> {
@@ -189,13 +189,27 @@ fn incomplete(error: &StoreError) -> Incomplete {
 }
 
 struct Receiving {
+    sid: Sid,
+    offset: u64,
     transfer: Transfer,
     disk: Disk,
     blocks: Vec<Bytes>,
-    all_read: bool,
+    reads: Reads,
     method: Method,
+    via: Via,
     began: tokio::time::Instant,
     octets: u64,
+}
+
+/// Where octets come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reads {
+    InBand,
+    Socket,
+    /// The peer has sent all by it, and all of it is with the disk.
+    SocketEnded,
+    /// From nowhere any more.
+    All,
 }
 
 #[expect(
@@ -208,18 +222,23 @@ enum Step {
     AllRead,
     /// The disk takes no more.
     Stopped,
+    /// Another transfer goes on with the file.
+    Superseded,
 }
 
-type Outcome = (Stored, u64, Method, Duration);
-
 impl Receiving {
-    async fn run(mut self, on_event: &mut impl FnMut(&Event)) -> Result<Outcome, ReceiveError> {
+    async fn run(mut self, on_event: &mut impl FnMut(&Event)) -> Result<Received, ReceiveError> {
         let mut in_place = None;
         loop {
             let event = match poll_fn(|cx| self.poll_step(cx)).await {
                 Step::Event(event) => event,
+                Step::Superseded => {
+                    self.transfer.cancel();
+                    self.disk.stop(None).await;
+                    return Err(ReceiveError::Superseded);
+                }
                 Step::AllRead | Step::Stopped => {
-                    self.all_read = true;
+                    self.reads = Reads::All;
                     match self.disk.finish().await {
                         Ok(stored) => {
                             in_place = Some(stored);
@@ -239,30 +258,47 @@ impl Receiving {
                 Some(Event::Accepted { method, .. }) => self.method = *method,
                 Some(Event::Established { method, .. }) => {
                     self.method = *method;
+                    self.via = self.transfer.via().unwrap_or(self.via);
                     self.began = tokio::time::Instant::now();
+                    if let Some(socket) = self.transfer.take_socket() {
+                        self.reads = Reads::Socket;
+                        self.disk.pull(socket, &self.transfer);
+                    }
+                }
+                Some(Event::Ended { .. }) if self.reads == Reads::Socket => {
+                    self.reads = Reads::SocketEnded;
                 }
                 Some(Event::FellBack { .. }) => self.disk.rewind(),
                 Some(Event::Progress { octets, .. }) => self.octets = *octets,
                 Some(Event::Done { .. }) => {
-                    let took = self.began.elapsed();
-                    return match in_place {
-                        Some(stored) => Ok((stored, self.octets, self.method, took)),
-                        None => Err(Reason::LinkLost.into()),
-                    };
+                    let stored = in_place.ok_or(Reason::LinkLost)?;
+                    return Ok(self.received(stored));
                 }
                 Some(Event::Failed { reason, .. }) => {
                     let reason = reason.clone();
                     // Whole and in its place is whole, whatever the peer still does.
                     if let Some(stored) = in_place {
-                        return Ok((stored, self.octets, self.method, self.began.elapsed()));
+                        return Ok(self.received(stored));
                     }
-                    self.disk.stop(&reason).await;
+                    self.disk.stop(Some(&reason)).await;
                     return Err(reason.into());
                 }
                 Some(_) => {}
                 None => return Err(Reason::LinkLost.into()),
             }
             event.iter().for_each(&mut *on_event);
+        }
+    }
+
+    fn received(self, file: Stored) -> Received {
+        Received {
+            sid: self.sid,
+            file,
+            octets: self.octets,
+            offset: self.offset,
+            method: self.method,
+            via: self.via,
+            took: self.began.elapsed(),
         }
     }
 
@@ -280,7 +316,24 @@ impl Receiving {
         if let Poll::Ready(event) = self.transfer.poll_event(cx) {
             return Poll::Ready(Step::Event(event));
         }
-        while !self.all_read {
+        if self.reads != Reads::All && self.disk.poll_wanted(cx).is_ready() {
+            return Poll::Ready(Step::Superseded);
+        }
+        match self.reads {
+            Reads::InBand => self.poll_blocks(cx),
+            // An event tells what became of it.
+            Reads::Socket => match self.disk.poll_pulled(&self.transfer, cx) {
+                Poll::Ready(false) => Poll::Ready(Step::Stopped),
+                Poll::Ready(true) | Poll::Pending => Poll::Pending,
+            },
+            Reads::SocketEnded => Poll::Ready(Step::AllRead),
+            Reads::All => Poll::Pending,
+        }
+    }
+
+    /// Hands blocks to the disk as long as there are any.
+    fn poll_blocks(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        loop {
             match self.disk.poll_ready(cx) {
                 Poll::Ready(true) => {}
                 Poll::Ready(false) => return Poll::Ready(Step::Stopped),
@@ -295,122 +348,5 @@ impl Receiving {
                 Poll::Ready(Err(_)) | Poll::Pending => return Poll::Pending,
             }
         }
-        Poll::Pending
-    }
-}
-
-enum Job {
-    Write(Vec<Bytes>),
-    /// Back to where the transfer began.
-    Rewind,
-    Finish,
-    Stop {
-        discard: bool,
-    },
-}
-
-/// Batches with the disk at a time.
-const AHEAD: usize = 3;
-
-/// Writes a file on a thread that may block, and acknowledges what is written.
-struct Disk {
-    jobs: mpsc::UnboundedSender<Job>,
-    /// One for each batch written; ends when the thread does.
-    written: mpsc::Receiver<()>,
-    credit: usize,
-    thread: JoinHandle<Result<Option<Stored>, StoreError>>,
-}
-
-impl Disk {
-    fn start(mut partial: Partial, transfer: &Transfer) -> Self {
-        let (jobs, mut todo) = mpsc::unbounded_channel();
-        let (done, written) = mpsc::channel(AHEAD);
-        let acknowledger = transfer.acknowledger();
-        let thread = spawn_blocking(move || {
-            while let Some(job) = todo.blocking_recv() {
-                match job {
-                    Job::Write(blocks) => {
-                        let mut octets = 0;
-                        for block in blocks {
-                            partial.write(&block)?;
-                            octets += block.len();
-                        }
-                        // An acknowledged octet outlives this process.
-                        partial.flush()?;
-                        acknowledger.stored(octets);
-                        // The other side may have gone; the next job, if any, tells.
-                        let _ = done.try_send(());
-                    }
-                    Job::Rewind => partial.rewind()?,
-                    Job::Finish => return partial.finish().map(Some),
-                    Job::Stop { discard: true } => {
-                        partial.discard();
-                        return Ok(None);
-                    }
-                    Job::Stop { discard: false } => {
-                        partial.stop()?;
-                        return Ok(None);
-                    }
-                }
-            }
-            // Dropped on the way: the file is kept or removed as it was to be.
-            Ok(None)
-        });
-        Self {
-            jobs,
-            written,
-            credit: AHEAD,
-            thread,
-        }
-    }
-
-    /// Ready when there is room for a batch; false when there never will be.
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        while let Poll::Ready(written) = self.written.poll_recv(cx) {
-            if written.is_none() {
-                return Poll::Ready(false);
-            }
-            self.credit += 1;
-        }
-        if self.credit > 0 {
-            Poll::Ready(true)
-        } else {
-            Poll::Pending
-        }
-    }
-
-    fn put(&mut self, blocks: &mut Vec<Bytes>) {
-        self.credit -= 1;
-        self.job(Job::Write(core::mem::take(blocks)));
-    }
-
-    fn rewind(&self) {
-        self.job(Job::Rewind);
-    }
-
-    /// Hands over a job. A thread that has ended says why when it is joined.
-    fn job(&self, job: Job) {
-        let _ = self.jobs.send(job);
-    }
-
-    async fn finish(&mut self) -> Result<Stored, StoreError> {
-        self.job(Job::Finish);
-        match self.join().await {
-            Ok(Some(stored)) => Ok(stored),
-            Ok(None) => core::future::pending().await,
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn stop(&mut self, reason: &Reason) {
-        // What a peer sent that ignores ranges does not belong behind the offset.
-        let discard = matches!(reason, Reason::RangeIgnored { .. } | Reason::TooLong { .. });
-        self.job(Job::Stop { discard });
-        // The transfer has failed already, for a reason that matters more.
-        let _ = self.join().await;
-    }
-
-    async fn join(&mut self) -> Result<Option<Stored>, StoreError> {
-        crate::threads::joined(&mut self.thread).await
     }
 }

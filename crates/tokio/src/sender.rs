@@ -1,22 +1,17 @@
 //! Sends a file.
 
-use crate::endpoint::{Endpoint, Transfer, WriteError};
+use crate::endpoint::{Endpoint, Socket, Transfer};
 use crate::file::{Reading, Source, SourceError, format_date};
-use bytes::{Bytes, BytesMut};
+use crate::haul::{self, Blocking, Broken, GivenBack, Leash};
+use crate::pump::Pump;
 use bytestreams_stanza::{File, Jid, Range, Sid};
-use bytestreams_transfer::{Event, Method, Options, Reason};
+use bytestreams_transfer::{Event, Method, Options, Reason, Via};
 use core::fmt;
-use core::future::poll_fn;
+use core::future::{Future, poll_fn};
+use core::pin::pin;
 use core::task::{Context, Poll, ready};
 use core::time::Duration;
-use tokio::sync::mpsc;
-use tokio::task::spawn_blocking;
-
-/// How much is read from the file at once.
-const PIECE: usize = 256 * 1024;
-
-/// Pieces read ahead.
-const AHEAD: usize = 3;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 /// How to send a file.
 #[derive(Clone, Debug, Default)]
@@ -50,6 +45,8 @@ pub struct Sent {
     pub offset: u64,
     /// How they travelled.
     pub method: Method,
+    /// Which way they took.
+    pub via: Via,
     /// The SHA-256 of the whole file, if asked for and read to its end.
     pub sha256: Option<[u8; 32]>,
     /// How long it took, from the moment octets could travel.
@@ -147,7 +144,8 @@ pub async fn start_file(
         source: Original::of(source, how.sha256),
         range: Range::default(),
         method: Method::Ibb,
-        pump: None,
+        via: Via::Ibb,
+        moving: Moving::Nothing,
         sha256: None,
         began: tokio::time::Instant::now(),
         octets: 0,
@@ -176,11 +174,21 @@ pub struct Sending {
     source: Original,
     range: Range,
     method: Method,
-    pump: Option<Pump>,
+    via: Via,
+    moving: Moving,
     sha256: Option<[u8; 32]>,
     began: tokio::time::Instant,
     octets: u64,
 }
+
+/// How the octets go.
+enum Moving {
+    Nothing,
+    InBand(Pump),
+    BySocket(JoinHandle<Hauled>, Leash),
+}
+
+type Hauled = Result<(GivenBack, Option<[u8; 32]>), Broken<SourceError>>;
 
 enum Step {
     Event(Option<Event>),
@@ -213,7 +221,7 @@ impl Sending {
                 Step::Event(event) => event,
                 Step::Read(Ok(sha256)) => {
                     self.sha256 = sha256;
-                    self.pump = None;
+                    self.moving = Moving::Nothing;
                     // A transfer that is over tells so by an event.
                     let _ = self.transfer.finish();
                     continue;
@@ -232,9 +240,14 @@ impl Sending {
                     self.method = *method;
                     self.sid = self.transfer.sid().or(self.sid);
                     self.began = tokio::time::Instant::now();
-                    self.pump = Some(self.source.pump(self.range).await?);
+                    self.via = self.transfer.via().unwrap_or(self.via);
+                    let reading = self.source.read(self.range).await?;
+                    self.moving = match self.transfer.take_socket() {
+                        Some(socket) => self.haul(socket, reading),
+                        None => Moving::InBand(Pump::start(reading)),
+                    };
                 }
-                Some(Event::FellBack { .. }) => self.pump = None,
+                Some(Event::FellBack { .. }) => self.moving = Moving::Nothing,
                 Some(Event::Progress { octets, .. }) => self.octets = *octets,
                 Some(Event::Failed { reason, .. }) => return Err(reason.clone().into()),
                 Some(Event::Done { .. }) => {
@@ -243,6 +256,7 @@ impl Sending {
                         octets: self.octets,
                         offset: self.range.offset.unwrap_or(0),
                         method: self.method,
+                        via: self.via,
                         sha256: self.sha256,
                         took: self.began.elapsed(),
                     });
@@ -258,11 +272,43 @@ impl Sending {
         if let Poll::Ready(event) = self.transfer.poll_event(cx) {
             return Poll::Ready(Step::Event(event));
         }
-        let Some(pump) = &mut self.pump else {
-            return Poll::Pending;
-        };
-        let result = ready!(pump.poll(&self.transfer, cx));
-        Poll::Ready(Step::Read(result))
+        match &mut self.moving {
+            Moving::Nothing => Poll::Pending,
+            Moving::InBand(pump) => pump.poll(&mut self.transfer, cx).map(Step::Read),
+            Moving::BySocket(thread, _) => {
+                let result = ready!(pin!(crate::threads::joined(thread)).poll(cx));
+                self.hauled(result)
+            }
+        }
+    }
+
+    fn haul(&self, socket: Socket, reading: Reading) -> Moving {
+        match Blocking::new(socket, self.transfer.acknowledger()) {
+            Ok((to, leash)) => {
+                let thread = spawn_blocking(move || haul::send(to, reading));
+                Moving::BySocket(thread, leash)
+            }
+            Err(end) => {
+                self.transfer.ended(Err(end));
+                Moving::Nothing
+            }
+        }
+    }
+
+    fn hauled(&mut self, result: Hauled) -> Poll<Step> {
+        let moving = core::mem::replace(&mut self.moving, Moving::Nothing);
+        match (result, moving) {
+            (Ok((socket, sha256)), Moving::BySocket(_, leash)) => {
+                socket.to(&self.transfer, leash);
+                Poll::Ready(Step::Read(Ok(sha256)))
+            }
+            (Err(Broken::File(error)), _) => Poll::Ready(Step::Read(Err(error))),
+            (Err(Broken::Conn(end)), _) => {
+                self.transfer.ended(Err(end));
+                Poll::Pending
+            }
+            _ => Poll::Pending,
+        }
     }
 }
 
@@ -287,11 +333,11 @@ impl Original {
     }
 
     /// Begins to read the range, from the start of it each time.
-    async fn pump(&mut self, range: Range) -> Result<Pump, SourceError> {
+    async fn read(&mut self, range: Range) -> Result<Reading, SourceError> {
         let source = self.source.take();
         let (path, size, modified) = (self.path.clone(), self.size, self.modified);
         let sha256 = self.sha256;
-        let reading = crate::threads::blocking(move || {
+        crate::threads::blocking(move || {
             let source = match source {
                 Some(source) => source,
                 None => Source::open(&path)?,
@@ -301,70 +347,6 @@ impl Original {
             }
             source.read_from(range.offset.unwrap_or(0), range.length, sha256)
         })
-        .await?;
-        Ok(Pump::start(reading))
-    }
-}
-
-enum Piece {
-    Octets(Bytes),
-    End(Result<Option<[u8; 32]>, SourceError>),
-}
-
-/// Reads a file ahead on a thread that may block, and hands the octets to the transfer.
-struct Pump {
-    pieces: mpsc::Receiver<Piece>,
-    current: Bytes,
-}
-
-impl Pump {
-    fn start(mut reading: Reading) -> Self {
-        let (sender, pieces) = mpsc::channel(AHEAD);
-        spawn_blocking(move || {
-            loop {
-                let most = usize::try_from(reading.left()).map_or(PIECE, |left| left.min(PIECE));
-                let mut piece = BytesMut::zeroed(most);
-                let last = match reading.read(&mut piece) {
-                    Ok(0) => Piece::End(reading.finish()),
-                    Ok(n) => {
-                        piece.truncate(n);
-                        // Nobody takes it when the transfer is over.
-                        if sender.blocking_send(Piece::Octets(piece.freeze())).is_err() {
-                            return;
-                        }
-                        continue;
-                    }
-                    Err(error) => Piece::End(Err(error)),
-                };
-                let _ = sender.blocking_send(last);
-                return;
-            }
-        });
-        Self {
-            pieces,
-            current: Bytes::new(),
-        }
-    }
-
-    /// Moves octets until all are moved.
-    fn poll(
-        &mut self,
-        transfer: &Transfer,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Option<[u8; 32]>, SourceError>> {
-        loop {
-            match ready!(transfer.poll_write(cx, &mut self.current)) {
-                Ok(()) => {}
-                // An event tells what became of the stream.
-                Err(WriteError::NotEstablished | WriteError::Over | WriteError::Finished) => {
-                    return Poll::Pending;
-                }
-            }
-            match ready!(self.pieces.poll_recv(cx)) {
-                Some(Piece::Octets(octets)) => self.current = octets,
-                Some(Piece::End(result)) => return Poll::Ready(result),
-                None => return Poll::Pending,
-            }
-        }
+        .await
     }
 }

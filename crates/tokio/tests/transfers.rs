@@ -3,13 +3,14 @@
 mod common;
 
 use bytes::Bytes;
-use bytestreams_stanza::{Carrier, Range};
+use bytestreams_stanza::{Carrier, File, Range};
 use bytestreams_tokio::file::{Source, SourceError, Store, StoreError};
 use bytestreams_tokio::{
     Config, Endpoint, Event, Offers, Options, Reason, ReceiveError, ReceiveFile, SendError,
     SendFile, Side, WriteError, receive_file, send_file,
 };
 use common::{jid, loopback, octets, soon};
+use md5::Digest;
 use std::path::PathBuf;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -485,6 +486,69 @@ async fn only_the_rest_travels_after_a_broken_attempt() {
     assert_eq!(sent.offset, received.offset);
     assert_eq!(sent.offset + sent.octets, 4 << 20);
     assert!(std::fs::read(&received.file.path).expect("a file") == content);
+    assert_eq!(pair.inbox(), ["r.bin"]);
+}
+
+#[tokio::test]
+async fn a_file_offered_again_goes_on_where_its_lost_transfer_is() {
+    let mut pair = pair().await;
+    let content = octets(1 << 20);
+    let path = pair.file("r.bin", &content);
+    let mut how = SendFile::default();
+    how.resumable = true;
+    let mut receive = ReceiveFile::default();
+    receive.resume = true;
+    let store = pair.store();
+    let file = File {
+        name: Some("r.bin".into()),
+        size: Some(1 << 20),
+        hash: Some(md5::Md5::digest(&content).into()),
+        range: Some(Range::default()),
+        ..File::default()
+    };
+    // A sender that says no more after the first half.
+    let mut lost = pair.a.offer(jid("b@here/2"), file, Options::default());
+    let stalling = async {
+        while !matches!(lost.next().await, Some(Event::Established { .. })) {}
+        let mut half = Bytes::from(content[..1 << 19].to_vec());
+        lost.write(&mut half).await.expect("room");
+        while let Some(event) = lost.next().await {
+            if let Event::Failed { reason, .. } = event {
+                return reason;
+            }
+        }
+        panic!("the lost one ends in a failure");
+    };
+    let (half, halfway) = tokio::sync::oneshot::channel();
+    let offer = soon(pair.to_b.next()).await;
+    let first = async {
+        let mut half = Some(half);
+        receive_file(offer.expect("an offer"), &store, &receive, |event| {
+            if let Event::Progress { octets, .. } = event
+                && *octets == 1 << 19
+                && let Some(half) = half.take()
+            {
+                let _ = half.send(());
+            }
+        })
+        .await
+    };
+    let again = async {
+        halfway.await.expect("half of it");
+        let source = Source::open(&path).expect("a source");
+        send_file(&pair.a, jid("b@here/2"), source, &how, |_| {}).await
+    };
+    let second = async {
+        let offer = pair.to_b.next().await.expect("an offer");
+        receive_file(offer, &store, &receive, |_| {}).await
+    };
+    let (lost, first, sent, second) =
+        soon(async { tokio::join!(stalling, first, again, second) }).await;
+    assert_eq!(lost, Reason::Cancelled { by: Side::Peer });
+    assert!(matches!(first, Err(ReceiveError::Superseded)), "{first:?}");
+    assert_eq!(sent.expect("sent").offset, 1 << 19);
+    let path = second.expect("received").file.path;
+    assert!(std::fs::read(path).expect("a file") == content);
     assert_eq!(pair.inbox(), ["r.bin"]);
 }
 

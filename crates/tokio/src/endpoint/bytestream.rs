@@ -1,4 +1,4 @@
-//! Octets both ways over one stream in band.
+//! Octets both ways over one stream, in band or by a socket.
 
 use super::transfer::{Transfer, WriteError};
 use bytes::{Buf, Bytes};
@@ -15,8 +15,8 @@ const PIECE: usize = 64 * 1024;
 
 /// A stream of octets in both directions.
 ///
-/// What is read is acknowledged to the peer as the reader takes it, so that a slow reader slows the
-/// peer. `shutdown` says that nothing more will be written; what the peer still has to say can be
+/// In band, what is read is acknowledged to the peer as the reader takes it, so that a slow reader
+/// slows the peer; a socket does that by itself. `shutdown` says that nothing more will be written; what the peer still has to say can be
 /// read after it. [`Bytestream::close`] does that and waits until the peer has everything. Dropped
 /// before either, the stream is cancelled.
 pub struct Bytestream {
@@ -56,7 +56,8 @@ impl Bytestream {
         // A stream that is over already tells below how it ended.
         let _ = poll_fn(|cx| Pin::new(&mut self).poll_shutdown(cx)).await;
         let mut blocks = core::mem::take(&mut self.incoming);
-        loop {
+        // What still comes by a socket the driver throws away.
+        while !self.transfer.has_socket() {
             for block in blocks.drain(..) {
                 self.transfer.stored(block.len());
             }
@@ -76,19 +77,27 @@ impl Bytestream {
 
     /// Agrees to the end of the stream, once both sides have said all.
     fn agree(&mut self) {
-        // Where the peer has not ended the stream, our own end of it is what counts.
-        let _ = self.transfer.completed(Ok(()));
+        // A stream by a socket ends for both sides with this.
+        let by_socket = self.transfer.has_socket() && self.transfer.finish().is_ok();
+        if !by_socket {
+            // Where the peer has not ended the stream, our own end of it is what counts.
+            let _ = self.transfer.completed(Ok(()));
+        }
     }
 
-    fn poll_drain(&mut self, cx: &Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.transfer
             .poll_write(cx, &mut self.outgoing)
-            .map_err(|error| match (error, self.transfer.failure()) {
-                (WriteError::Over, Some(reason)) => {
-                    io::Error::new(io::ErrorKind::ConnectionReset, reason)
-                }
-                (error, _) => io::Error::new(io::ErrorKind::BrokenPipe, error),
-            })
+            .map_err(|error| self.broken(error))
+    }
+
+    fn broken(&self, error: WriteError) -> io::Error {
+        match (error, self.transfer.failure()) {
+            (WriteError::Over, Some(reason)) => {
+                io::Error::new(io::ErrorKind::ConnectionReset, reason)
+            }
+            (error, _) => io::Error::new(io::ErrorKind::BrokenPipe, error),
+        }
     }
 }
 
@@ -99,6 +108,16 @@ impl AsyncRead for Bytestream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        if this.transfer.has_socket() {
+            let before = buf.filled().len();
+            let room = buf.remaining();
+            ready!(this.transfer.poll_read_some(cx, buf))
+                .map_err(|reason| io::Error::new(io::ErrorKind::ConnectionReset, reason))?;
+            if this.finished && room > 0 && buf.filled().len() == before {
+                this.agree();
+            }
+            return Poll::Ready(Ok(()));
+        }
         if this.incoming.is_empty() {
             ready!(
                 this.transfer
@@ -137,6 +156,10 @@ impl AsyncWrite for Bytestream {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
+        if this.transfer.has_socket() {
+            let written = ready!(this.transfer.poll_write_some(cx, buf));
+            return Poll::Ready(written.map_err(|error| this.broken(error)));
+        }
         ready!(this.poll_drain(cx))?;
         let n = buf.len().min(PIECE);
         this.outgoing = Bytes::copy_from_slice(&buf[..n]);
@@ -153,6 +176,11 @@ impl AsyncWrite for Bytestream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        if this.transfer.has_socket() {
+            ready!(this.transfer.poll_shutdown_socket(cx))?;
+            this.finished = true;
+            return Poll::Ready(Ok(()));
+        }
         ready!(this.poll_drain(cx))?;
         if !this.finished {
             this.finished = true;

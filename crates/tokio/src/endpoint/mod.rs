@@ -4,15 +4,18 @@ mod bytestream;
 mod driver;
 mod offer;
 mod shared;
+mod socket;
 mod sockets;
 mod transfer;
 
 pub use bytestream::Bytestream;
 pub use driver::Driver;
 pub use offer::{Offer, Offers};
+pub(crate) use socket::{Pace, Socket, conn_end};
 #[cfg(feature = "proxy")]
 pub(crate) use sockets::Conn;
 pub use sockets::SocketOptions;
+pub(crate) use transfer::Acknowledger;
 pub use transfer::{Transfer, WriteError};
 
 use crate::link::{LinkError, StanzaLink};

@@ -6,7 +6,7 @@
 
 use super::sockets::Detached;
 use crate::link::LinkError;
-use bytestreams_machine::{Entropy, Instant, Machine, Output, Requests, Stack};
+use bytestreams_machine::{ConnId, Entropy, Instant, Machine, Output, Requests, Stack};
 use bytestreams_stanza::{IqBody, Jid, Stanza};
 use bytestreams_transfer::{Event, TransferId, Transfers};
 use core::task::Waker;
@@ -84,6 +84,8 @@ pub(crate) struct Slot {
     /// what it writes belongs to the old one.
     pub(crate) void: bool,
     pub(crate) established: bool,
+    /// The socket that is to be had, until the application takes it.
+    pub(crate) conn: Option<ConnId>,
     /// The peer has sent all.
     pub(crate) ended: bool,
     /// Nothing follows.
@@ -261,10 +263,14 @@ impl Slot {
                 wakes.extend(self.waker.take());
                 return;
             }
-            Event::Established { .. } => self.established = true,
+            Event::Established { conn, .. } => {
+                self.established = true;
+                self.conn = conn;
+            }
             Event::FellBack { .. } => {
                 self.void = true;
                 self.established = false;
+                self.conn = None;
                 self.progress = None;
             }
             Event::Ended { .. } => self.ended = true,

@@ -1,14 +1,23 @@
 //! The handle of one transfer.
 
 use super::bytestream::Bytestream;
-use super::shared::{Shared, keep};
-use bytes::Bytes;
+use super::shared::{Shared, Slot, keep};
+use super::socket::{Socket, conn_end};
+use super::sockets::Conn;
+use crate::file::PIECE;
+use bytes::{Buf, Bytes};
+use bytestreams_machine::ConnId;
 use bytestreams_stanza::{Jid, Sid};
-use bytestreams_transfer::{Blocked, CommandError, Event, Incomplete, Reason, TransferId};
+use bytestreams_transfer::{
+    Blocked, CommandError, ConnEnd, Event, Incomplete, Reason, TransferId, Via,
+};
 use core::fmt;
 use core::future::poll_fn;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker, ready};
+use std::io;
 use std::sync::Arc;
+use tokio::io::ReadBuf;
+use tokio::net::TcpStream;
 
 /// One transfer, in either direction. Dropping it before its end cancels it.
 ///
@@ -19,6 +28,9 @@ pub struct Transfer {
     id: TransferId,
     /// The stream as it was at the beginning.
     first: Option<Sid>,
+    socket: Option<Socket>,
+    /// Octets go, or went, by a socket.
+    out_of_band: bool,
 }
 
 impl fmt::Debug for Transfer {
@@ -53,7 +65,13 @@ impl core::error::Error for WriteError {}
 
 impl Transfer {
     pub(super) fn new(shared: Arc<Shared>, id: TransferId, first: Option<Sid>) -> Self {
-        Self { shared, id, first }
+        Self {
+            shared,
+            id,
+            first,
+            socket: None,
+            out_of_band: false,
+        }
     }
 
     /// Its name on this link.
@@ -79,12 +97,15 @@ impl Transfer {
         poll_fn(|cx| self.poll_event(cx)).await
     }
 
-    pub(crate) fn poll_event(&self, cx: &Context<'_>) -> Poll<Option<Event>> {
+    pub(crate) fn poll_event(&mut self, cx: &Context<'_>) -> Poll<Option<Event>> {
         let mut state = self.shared.lock();
         let Some(slot) = state.slots.get_mut(&self.id) else {
             return Poll::Ready(None);
         };
         if let Some(event) = slot.next() {
+            if let Event::FellBack { .. } = event {
+                self.socket = None;
+            }
             return Poll::Ready(Some(event));
         }
         if slot.over {
@@ -118,10 +139,13 @@ impl Transfer {
     }
 
     pub(crate) fn poll_write(
-        &self,
-        cx: &Context<'_>,
+        &mut self,
+        cx: &mut Context<'_>,
         octets: &mut Bytes,
     ) -> Poll<Result<(), WriteError>> {
+        if self.has_socket() {
+            return self.poll_write_socket(cx, octets);
+        }
         let (wrote, result) = self.with_slot(|state, now, id| {
             let Some(slot) = state.slots.get_mut(&id).filter(|slot| !slot.over) else {
                 return (false, Poll::Ready(Err(WriteError::Over)));
@@ -154,11 +178,49 @@ impl Transfer {
         result
     }
 
+    fn poll_write_socket(
+        &mut self,
+        cx: &mut Context<'_>,
+        octets: &mut Bytes,
+    ) -> Poll<Result<(), WriteError>> {
+        while !octets.is_empty() {
+            let n = ready!(self.poll_write_some(cx, octets))?;
+            octets.advance(n);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes some of the octets to the socket.
+    pub(super) fn poll_write_some(
+        &mut self,
+        cx: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<Result<usize, WriteError>> {
+        if let Some(over) = self.poll_over(cx, |slot| &mut slot.writer) {
+            return Poll::Ready(Err(over.map_or(WriteError::Finished, |_| WriteError::Over)));
+        }
+        let Some(socket) = self.socket.as_mut().filter(|socket| !socket.is_shut()) else {
+            return Poll::Ready(Err(WriteError::Finished));
+        };
+        match ready!(socket.poll_write(cx, octets)) {
+            Ok(n) => {
+                let told = socket.pace.moved(n);
+                self.tell_moved(told);
+                Poll::Ready(Ok(n))
+            }
+            Err(error) => {
+                self.break_off(conn_end(&error));
+                Poll::Ready(Err(WriteError::Over))
+            }
+        }
+    }
+
     /// Says that everything is written. [`Event::Done`] follows when the peer has it all.
     ///
     /// # Errors
     /// When the transfer is over or not established.
     pub fn finish(&mut self) -> Result<(), CommandError> {
+        self.give_back();
         self.shared
             .act(|state, now| state.stack.machine.finish(self.id, now))
     }
@@ -166,11 +228,20 @@ impl Transfer {
     /// Takes blocks received, into `blocks`; ready when there is at least one, or when the peer has
     /// sent all (then with none). Follow with [`Transfer::stored`].
     pub(crate) fn poll_read(
-        &self,
-        cx: &Context<'_>,
+        &mut self,
+        cx: &mut Context<'_>,
         blocks: &mut Vec<Bytes>,
         most: usize,
     ) -> Poll<Result<(), Reason>> {
+        if self.has_socket() {
+            let mut piece = vec![0; most.clamp(1, PIECE)];
+            let mut buf = ReadBuf::new(&mut piece);
+            ready!(self.poll_read_some(cx, &mut buf))?;
+            let n = buf.filled().len();
+            piece.truncate(n);
+            blocks.extend((n > 0).then(|| Bytes::from(piece)));
+            return Poll::Ready(Ok(()));
+        }
         let mut state = self.shared.lock();
         let state = &mut *state;
         let mut octets = 0;
@@ -198,6 +269,33 @@ impl Transfer {
         }
     }
 
+    /// Reads from the socket what is there; nothing at the end.
+    pub(super) fn poll_read_some(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<Result<(), Reason>> {
+        if let Some(over) = self.poll_over(cx, |slot| &mut slot.reader) {
+            return Poll::Ready(over.map_or(Ok(()), Err));
+        }
+        let Some(socket) = &mut self.socket else {
+            return Poll::Ready(Ok(()));
+        };
+        match ready!(socket.poll_read(cx, buf)) {
+            Ok(0) => self.read_all(),
+            Ok(n) => {
+                let told = socket.pace.moved(n);
+                self.tell_moved(told);
+            }
+            Err(error) => {
+                let end = conn_end(&error);
+                self.break_off(end);
+                return Poll::Ready(Err(Reason::Connection(end)));
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
     /// Waits for octets; `None` when the peer has sent all. Follow with [`Transfer::stored`] once
     /// they are where they belong: that lets the peer send more.
     ///
@@ -211,6 +309,10 @@ impl Transfer {
 
     /// Says that `octets` more of what was read are stored.
     pub fn stored(&self, octets: usize) {
+        if self.out_of_band {
+            // Reading it from the socket said so.
+            return;
+        }
         self.shared
             .act(|state, now| state.stack.machine.stored(self.id, octets, now));
     }
@@ -221,6 +323,11 @@ impl Transfer {
     /// # Errors
     /// When the transfer is over, or not everything has come.
     pub fn completed(&mut self, result: Result<(), Incomplete>) -> Result<(), CommandError> {
+        if result.is_ok() {
+            self.give_back();
+        } else if let Some(socket) = self.socket.take() {
+            socket.abandon();
+        }
         self.shared
             .act(|state, now| state.stack.machine.completed(self.id, result, now))
     }
@@ -244,6 +351,111 @@ impl Transfer {
         Acknowledger {
             shared: self.shared.clone(),
             id: self.id,
+        }
+    }
+
+    /// How the octets travel, while the transfer is not over and once they can.
+    pub fn via(&self) -> Option<Via> {
+        self.shared.lock().stack.machine.via(self.id)
+    }
+
+    /// Takes the socket, if the octets go by one. What was done to it is then to be said.
+    pub(crate) fn take_socket(&mut self) -> Option<Socket> {
+        self.has_socket();
+        self.socket.take()
+    }
+
+    /// Hands a socket back to which everything was written, or from which everything was read.
+    pub(crate) fn return_socket(&self, conn: ConnId, stream: TcpStream) {
+        self.shared
+            .act(|state, _| state.detached.insert(conn, Conn::given_back(stream)));
+    }
+
+    /// Says that all was read from the socket that was to be, or that it broke.
+    pub(crate) fn ended(&self, result: Result<(), ConnEnd>) {
+        // A transfer that is over tells so by an event.
+        let _ = self
+            .shared
+            .act(|state, now| state.stack.machine.ended(self.id, result, now));
+    }
+
+    /// Says whether octets go by a socket, and takes it when it is there to be had.
+    pub(super) fn has_socket(&mut self) -> bool {
+        if self.socket.is_some() {
+            return true;
+        }
+        let mut state = self.shared.lock();
+        let state = &mut *state;
+        let conn = state.slots.get_mut(&self.id).and_then(|s| s.conn.take());
+        let Some((conn, parts)) =
+            conn.and_then(|conn| Some((conn, state.detached.remove(&conn)?.into_parts())))
+        else {
+            return self.out_of_band;
+        };
+        self.out_of_band = true;
+        let machine = &mut state.stack.machine;
+        let left = machine.expected(self.id);
+        let socket = Socket::new(conn, parts, machine.early(self.id), left);
+        self.socket = Some(socket);
+        true
+    }
+
+    /// Says how the transfer ended, if it is over; else has the task woken when it is.
+    fn poll_over(
+        &self,
+        cx: &Context<'_>,
+        place: impl FnOnce(&mut Slot) -> &mut Option<Waker>,
+    ) -> Option<Option<Reason>> {
+        let mut state = self.shared.lock();
+        match state.slots.get_mut(&self.id) {
+            Some(slot) if slot.over => Some(slot.failure.clone()),
+            Some(slot) => {
+                keep(place(slot), cx.waker());
+                None
+            }
+            None => Some(None),
+        }
+    }
+
+    fn tell_moved(&self, octets: Option<u64>) {
+        if let Some(octets) = octets {
+            self.acknowledger().moved(octets);
+        }
+    }
+
+    /// Says what was not yet said of the octets that moved.
+    fn tell_rest(&mut self) {
+        let rest = self.socket.as_mut().and_then(|socket| socket.pace.rest());
+        self.tell_moved(rest);
+    }
+
+    fn read_all(&mut self) {
+        self.tell_rest();
+        self.ended(Ok(()));
+    }
+
+    /// Says that the socket broke.
+    fn break_off(&mut self, end: ConnEnd) {
+        self.tell_rest();
+        self.socket = None;
+        self.ended(Err(end));
+    }
+
+    /// Shuts our half of the socket down; what the peer has to say can still be read.
+    pub(super) fn poll_shutdown_socket(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.socket {
+            Some(socket) => socket.poll_shutdown(cx),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Hands the socket back to the driver, to which all has been written.
+    fn give_back(&mut self) {
+        self.has_socket();
+        self.tell_rest();
+        if let Some(socket) = self.socket.take() {
+            let conn = socket.conn;
+            self.return_socket(conn, socket.into_parts().0);
         }
     }
 
@@ -273,15 +485,20 @@ impl Transfer {
 
 impl Drop for Transfer {
     fn drop(&mut self) {
-        self.shared.act(|state, now| {
-            if state.slots.remove(&self.id).is_some_and(|slot| !slot.over) {
+        let cancelled = self.shared.act(|state, now| {
+            let cancelled = state.slots.remove(&self.id).is_some_and(|slot| !slot.over);
+            if cancelled {
                 let _ = state.stack.machine.cancel(self.id, now);
             }
+            cancelled
         });
+        if let Some(socket) = self.socket.take().filter(|_| cancelled) {
+            socket.abandon();
+        }
     }
 }
 
-/// Says that octets are stored, from wherever they are.
+/// Says that octets are stored or moved, from wherever they are.
 #[derive(Clone, Debug)]
 pub(crate) struct Acknowledger {
     shared: Arc<Shared>,
@@ -292,5 +509,11 @@ impl Acknowledger {
     pub(crate) fn stored(&self, octets: usize) {
         self.shared
             .act(|state, now| state.stack.machine.stored(self.id, octets, now));
+    }
+
+    /// Says that so many went through the socket.
+    pub(crate) fn moved(&self, octets: u64) {
+        self.shared
+            .act(|state, now| state.stack.machine.moved(self.id, octets, now));
     }
 }

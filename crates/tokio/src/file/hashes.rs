@@ -6,7 +6,7 @@ use sha2::Sha256;
 use std::io::{self, Read};
 
 /// How much is read at once.
-pub(super) const PIECE: usize = 256 * 1024;
+pub(crate) const PIECE: usize = 256 * 1024;
 
 /// MD5 (XEP-0096) and SHA-256, each only when wanted.
 #[derive(Clone, Default)]

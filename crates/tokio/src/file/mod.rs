@@ -22,6 +22,7 @@
 //! # }
 //! ```
 
+mod claim;
 mod date;
 mod error;
 mod hashes;
@@ -29,8 +30,10 @@ mod partial;
 mod source;
 mod store;
 
+pub use claim::Wanted;
 pub use date::{format_date, parse_date};
 pub use error::{SourceError, StoreError};
+pub(crate) use hashes::PIECE;
 pub use hashes::hex;
 pub use partial::{Partial, Stored};
 pub use source::{Reading, Source};

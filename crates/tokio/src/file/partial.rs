@@ -1,6 +1,7 @@
 //! A file that is being received.
 
 use super::StoreError;
+use super::claim::{Claim, Wanted};
 use super::hashes::{Hashes, PIECE};
 use super::store::{Incoming, Keep, NAMES, Store};
 use std::fs::{self, File};
@@ -48,6 +49,8 @@ pub struct Partial {
     unsynced: u64,
     syncing: Option<JoinHandle<io::Result<()>>>,
     fate: Fate,
+    /// Let go of after the file.
+    claim: Claim,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +73,7 @@ impl Partial {
     ) -> Self {
         Self {
             store: store.clone(),
+            claim: store.claim(&path),
             path,
             file,
             name: incoming.name.to_owned(),
@@ -104,6 +108,16 @@ impl Partial {
     /// Says whether there is no octet of the file yet.
     pub fn is_empty(&self) -> bool {
         self.length == 0
+    }
+
+    /// Says when another transfer of the same file wants to go on with what this one has.
+    pub fn wanted(&self) -> Wanted {
+        self.claim.wanted()
+    }
+
+    /// Says whether hashes are taken of what is written.
+    pub(crate) fn hashes(&self) -> bool {
+        self.hashes.any()
     }
 
     /// The partial file.

@@ -141,6 +141,11 @@ impl Reading {
         self.left
     }
 
+    /// Says whether a hash is taken of what is read.
+    pub(crate) fn hashes(&self) -> bool {
+        self.hashes.any()
+    }
+
     /// Reads the next octets; 0 is the end of what was declared.
     ///
     /// # Errors

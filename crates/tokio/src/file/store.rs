@@ -1,6 +1,7 @@
 //! The directory that receives: names, leftovers, the partial file of a transfer.
 
 use super::StoreError;
+use super::claim::{Claim, Claims};
 use super::hashes::{Hashes, hex};
 use super::partial::Partial;
 use core::time::Duration;
@@ -9,7 +10,7 @@ use sha2::{Digest, Sha256};
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 /// How long a partial file waits to be resumed.
 const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -55,6 +56,7 @@ pub struct Store {
     /// What a new file gets here: 0666 less the umask, or what the directory's default ACL says.
     permissions: Permissions,
     owner: Owner,
+    claims: Claims,
 }
 
 impl Store {
@@ -68,6 +70,7 @@ impl Store {
         Ok(Self {
             permissions: probe.permissions(),
             owner: Owner::of(&probe),
+            claims: Claims::default(),
             dir,
         })
     }
@@ -111,8 +114,10 @@ impl Store {
 
     /// Makes the partial file of a transfer, or finds the one that an earlier attempt left.
     ///
-    /// Where the partial file to go on from is being written by someone else, the transfer gets
-    /// one of another name and starts from 0. What was kept is read through for the hashes.
+    /// Where the partial file to go on from is being written by a holder of this store who listens
+    /// ([`Partial::wanted`]), that one is asked to let go of it and waited for. Where it is being
+    /// written by someone else, the transfer gets one of another name and starts from 0. What was
+    /// kept is read through for the hashes.
     ///
     /// # Errors
     /// A name that is no plain component, too little free space, and those of the file system.
@@ -123,6 +128,7 @@ impl Store {
         let resume = keep.resume && incoming.md5.is_some() && incoming.size.is_some();
         if resume {
             let path = self.dir.join(partial_name(incoming, 0));
+            self.claims.ask_for(&path);
             let found = self
                 .open_leftover(&path)
                 .map_err(|e| StoreError::io("open", &path, e))?;
@@ -155,6 +161,10 @@ impl Store {
         }
         let e = io::ErrorKind::AlreadyExists.into();
         Err(StoreError::io("create a file in", &self.dir, e))
+    }
+
+    pub(super) fn claim(&self, path: &Path) -> Claim {
+        self.claims.take(path)
     }
 
     pub(super) fn permissions(&self) -> Permissions {
@@ -209,7 +219,7 @@ impl Store {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(e),
         };
-        if !lock_soon(&file)? {
+        if !lock(&file)? {
             return Ok(None);
         }
         // Whoever held the lock may have put the file in place, and the name may be another's now.
@@ -270,20 +280,6 @@ fn is_partial_name(name: &str) -> bool {
 
 fn is_component(name: &str) -> bool {
     !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\\', '\0'])
-}
-
-/// How long one who has just given up a partial file may take to let go of it.
-const LET_GO: Duration = Duration::from_millis(500);
-
-fn lock_soon(file: &File) -> io::Result<bool> {
-    let until = Instant::now() + LET_GO;
-    loop {
-        let locked = lock(file)?;
-        if locked || Instant::now() >= until {
-            return Ok(locked);
-        }
-        std::thread::sleep(LET_GO / 50);
-    }
 }
 
 fn lock(file: &File) -> io::Result<bool> {

@@ -1,0 +1,169 @@
+//! The socket of a transfer.
+
+use bytes::{Buf, Bytes};
+use bytestreams_machine::ConnId;
+use bytestreams_transfer::ConnEnd;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+use core::time::Duration;
+use std::io;
+use std::time::Instant;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// A socket in the hands of its transfer.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    pub(crate) conn: ConnId,
+    stream: TcpStream,
+    /// What came behind the handshake.
+    early: Bytes,
+    /// What the handshake has still to say.
+    unsent: Bytes,
+    /// How much is still to come, where that is known.
+    pub(crate) left: Option<u64>,
+    pub(super) pace: Pace,
+    /// Our half has been shut down.
+    shut: bool,
+}
+
+impl Socket {
+    pub(super) fn new(
+        conn: ConnId,
+        (stream, unsent): (TcpStream, Bytes),
+        early: Bytes,
+        left: Option<u64>,
+    ) -> Self {
+        Self {
+            conn,
+            stream,
+            early,
+            unsent,
+            left,
+            pace: Pace::default(),
+            shut: false,
+        }
+    }
+
+    /// The socket, what came of the stream already, and what is to be written before it.
+    pub(crate) fn into_parts(self) -> (TcpStream, Bytes, Bytes) {
+        (self.stream, self.early, self.unsent)
+    }
+
+    /// Reads what is there, and no more than is still to come; nothing at the end.
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let most = self
+            .left
+            .map_or(usize::MAX, |left| {
+                usize::try_from(left).unwrap_or(usize::MAX)
+            })
+            .min(buf.remaining());
+        if most == 0 {
+            return Poll::Ready(Ok(0));
+        }
+        let n = if self.early.is_empty() {
+            let mut part = ReadBuf::new(buf.initialize_unfilled_to(most));
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut part))?;
+            let n = part.filled().len();
+            buf.advance(n);
+            n
+        } else {
+            let n = self.early.len().min(most);
+            buf.put_slice(&self.early.split_to(n));
+            n
+        };
+        if let Some(left) = &mut self.left {
+            *left -= n as u64;
+        }
+        Poll::Ready(Ok(n))
+    }
+
+    /// Writes some of the octets.
+    pub(super) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        while !self.unsent.is_empty() {
+            let n = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.unsent))?;
+            self.unsent.advance(n);
+        }
+        Pin::new(&mut self.stream).poll_write(cx, octets)
+    }
+
+    /// Says the end of what we write.
+    pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+        self.shut = true;
+        Poll::Ready(Ok(()))
+    }
+
+    pub(super) fn is_shut(&self) -> bool {
+        self.shut
+    }
+
+    /// Makes the peer see a reset, and no end, when it is dropped.
+    pub(super) fn abandon(self) {
+        // Worse without: what was cut off may look whole.
+        let _ = self.stream.set_zero_linger();
+    }
+}
+
+/// Says what became of a connection.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "whatever else goes wrong, it broke"
+)]
+pub(crate) fn conn_end(error: &io::Error) -> ConnEnd {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut};
+    match error.kind() {
+        BrokenPipe | ConnectionAborted | ConnectionReset => ConnEnd::Reset,
+        TimedOut => ConnEnd::TimedOut,
+        _ => ConnEnd::Broken,
+    }
+}
+
+/// Octets between two words about how many have moved.
+const OFTEN: u64 = 1 << 20;
+
+/// Time between two words about how many have moved, while they do.
+const SOON: Duration = Duration::from_millis(100);
+
+/// Tells how many octets have moved, now and then.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    untold: u64,
+    told: Instant,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            untold: 0,
+            told: Instant::now(),
+        }
+    }
+}
+
+impl Pace {
+    /// Takes note of octets; answers how many to tell, when it is time.
+    pub(crate) fn moved(&mut self, octets: usize) -> Option<u64> {
+        self.untold += octets as u64;
+        if self.untold >= OFTEN || self.told.elapsed() >= SOON {
+            self.rest()
+        } else {
+            None
+        }
+    }
+
+    /// Answers how many to tell, whether it is time or not.
+    pub(crate) fn rest(&mut self) -> Option<u64> {
+        self.told = Instant::now();
+        let untold = core::mem::take(&mut self.untold);
+        (untold > 0).then_some(untold)
+    }
+}

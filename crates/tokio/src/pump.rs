@@ -1,0 +1,74 @@
+//! Reads a file ahead on a thread that may block.
+
+use crate::endpoint::{Transfer, WriteError};
+use crate::file::{PIECE, Reading, SourceError};
+use bytes::{Bytes, BytesMut};
+use core::task::{Context, Poll, ready};
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+
+/// Pieces read ahead.
+const AHEAD: usize = 3;
+
+enum Piece {
+    Octets(Bytes),
+    End(Result<Option<[u8; 32]>, SourceError>),
+}
+
+/// Reads a file ahead on a thread that may block, and hands the octets to the transfer.
+pub(crate) struct Pump {
+    pieces: mpsc::Receiver<Piece>,
+    current: Bytes,
+}
+
+impl Pump {
+    pub(crate) fn start(mut reading: Reading) -> Self {
+        let (sender, pieces) = mpsc::channel(AHEAD);
+        spawn_blocking(move || {
+            loop {
+                let most = usize::try_from(reading.left()).map_or(PIECE, |left| left.min(PIECE));
+                let mut piece = BytesMut::zeroed(most);
+                let last = match reading.read(&mut piece) {
+                    Ok(0) => Piece::End(reading.finish()),
+                    Ok(n) => {
+                        piece.truncate(n);
+                        // Nobody takes it when the transfer is over.
+                        if sender.blocking_send(Piece::Octets(piece.freeze())).is_err() {
+                            return;
+                        }
+                        continue;
+                    }
+                    Err(error) => Piece::End(Err(error)),
+                };
+                let _ = sender.blocking_send(last);
+                return;
+            }
+        });
+        Self {
+            pieces,
+            current: Bytes::new(),
+        }
+    }
+
+    /// Moves octets until all are moved.
+    pub(crate) fn poll(
+        &mut self,
+        transfer: &mut Transfer,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<[u8; 32]>, SourceError>> {
+        loop {
+            match ready!(transfer.poll_write(cx, &mut self.current)) {
+                Ok(()) => {}
+                // An event tells what became of the stream.
+                Err(WriteError::NotEstablished | WriteError::Over | WriteError::Finished) => {
+                    return Poll::Pending;
+                }
+            }
+            match ready!(self.pieces.poll_recv(cx)) {
+                Some(Piece::Octets(octets)) => self.current = octets,
+                Some(Piece::End(result)) => return Poll::Ready(result),
+                None => return Poll::Pending,
+            }
+        }
+    }
+}
