@@ -100,6 +100,7 @@ fn main() {
             bound::Bound::new(),
             peers::Encoder::new(),
         );
+        let mut tree = peers::TreeEncoder::new();
         let mut subjects = [
             Subject::new(|n| {
                 black_box(a.encode(&stanzas[n]).len());
@@ -111,9 +112,15 @@ fn main() {
                 black_box(c.encode(&ids[n], n as u16, &octets[n]).len());
             }),
         ];
-        measure(&mut subjects, rounds);
         let target = [(0.9, 28.0), (0.95, 32.0)][large];
+        measure(&mut subjects, rounds);
         row("encode", size, &subjects, target);
+        subjects[2] = Subject::new(|n| {
+            black_box(tree.encode(&ids[n], n as u16, &octets[n]).len());
+        });
+        subjects.iter_mut().for_each(|s| s.nanoseconds.clear());
+        measure(&mut subjects, rounds);
+        row("encode, theirs by a tree", size, &subjects, target);
 
         for (name, piece, targets) in [
             ("decode", usize::MAX, [(0.6, 20.0), (0.85, 100.0)]),

@@ -3,6 +3,7 @@
 //!
 //! A stanza is `<iq from to id type='set'><data xmlns seq sid>BASE64</data></iq>`; the block's
 //! octets, the addresses and the stream are the same for all three.
+#![allow(dead_code, reason = "each bench uses its part")]
 
 pub(crate) mod bound;
 pub(crate) mod ours;

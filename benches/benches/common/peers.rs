@@ -44,16 +44,20 @@ impl Encoder {
         }
     }
 
-    /// Makes the stanza of a block and writes it.
-    pub(crate) fn encode(&mut self, id: &str, seq: u16, octets: &[u8]) -> &[u8] {
+    fn stanza(&self, id: &str, seq: u16, octets: &[u8]) -> Iq {
         let data = Data {
             seq,
             sid: StreamId(SID.to_owned()),
             data: octets.to_vec(),
         };
-        let iq = Iq::from_set(id, data)
+        Iq::from_set(id, data)
             .with_from(self.from.clone())
-            .with_to(self.to.clone());
+            .with_to(self.to.clone())
+    }
+
+    /// Makes the stanza of a block and writes it.
+    pub(crate) fn encode(&mut self, id: &str, seq: u16, octets: &[u8]) -> &[u8] {
+        let iq = self.stanza(id, seq, octets);
         self.out.clear();
         for item in iq.as_xml_iter().expect("a stanza") {
             let item = item.expect("an item");
@@ -61,6 +65,30 @@ impl Encoder {
                 .encode_into_bytes(item.as_rxml_item(), &mut self.out)
                 .expect("an item");
         }
+        &self.out
+    }
+}
+
+/// The same stanza through a tree of elements, as a program sends it that builds and writes
+/// `minidom::Element`s.
+pub(crate) struct TreeEncoder {
+    encoder: Encoder,
+    out: Vec<u8>,
+}
+
+impl TreeEncoder {
+    pub(crate) fn new() -> Self {
+        Self {
+            encoder: Encoder::new(),
+            out: Vec::new(),
+        }
+    }
+
+    /// Makes the stanza of a block and writes it.
+    pub(crate) fn encode(&mut self, id: &str, seq: u16, octets: &[u8]) -> &[u8] {
+        let element = minidom::Element::from(self.encoder.stanza(id, seq, octets));
+        self.out.clear();
+        element.write_to(&mut self.out).expect("an element");
         &self.out
     }
 }
