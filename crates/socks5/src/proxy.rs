@@ -52,7 +52,7 @@ pub struct Proxy {
     active: BTreeMap<DstAddr, Box<Session>>,
     /// Active sessions, by bare JID of who had them activated.
     by_jid: BTreeMap<Jid, usize>,
-    /// What came early on activated connections, until it is taken.
+    /// What came early on activated connections, if only nothing, until it is taken.
     early: BTreeMap<ConnId, Bytes>,
     retired: bool,
     stats: ProxyStats,
@@ -113,7 +113,7 @@ impl Proxy {
     }
 
     /// Takes the octets that came behind the handshake of an activated connection: they go to the
-    /// other one first.
+    /// other one first. To be called once the connection is detached; until then more may come.
     pub fn early(&mut self, conn: ConnId) -> Bytes {
         self.early.remove(&conn).unwrap_or_default()
     }

@@ -39,6 +39,8 @@ pub struct Requester {
     state: State,
     /// The attempts at the proxy, kept for those that are still to be answered.
     dial: Option<Dial>,
+    /// The connection that stands, until what came early on it is taken.
+    won: Option<ConnId>,
     early: Bytes,
     out: Outputs<Event>,
 }
@@ -100,6 +102,7 @@ impl Requester {
             arrived: SmallVec::new(),
             state: State::Unsent(now + Self::PATIENCE),
             dial: None,
+            won: None,
             early: Bytes::new(),
             out: Outputs::default(),
             own,
@@ -150,9 +153,11 @@ impl Requester {
         }
     }
 
-    /// Takes the octets that came behind the handshake with a proxy: the first of the stream.
-    /// Those of a direct connection are [`Inbound::take`](crate::Inbound::take)'s.
+    /// Takes the first octets of the stream: those that came behind the handshake with a proxy, or,
+    /// on a direct connection, behind those of [`Inbound::take`](crate::Inbound::take). To be
+    /// called once the connection is detached; until then more may come.
     pub fn early(&mut self) -> Bytes {
+        self.won = None;
         core::mem::take(&mut self.early)
     }
 
@@ -274,6 +279,7 @@ impl Requester {
 
     fn established(&mut self, conn: ConnId, via: Via) {
         self.state = State::Over;
+        self.won = Some(conn);
         self.out.net(NetCommand::Detach(conn));
         self.out.event(Event::Established { conn, via });
     }
@@ -291,6 +297,15 @@ impl Requester {
     }
 
     fn net(&mut self, input: NetInput, now: Instant) -> Option<NetInput> {
+        match &input {
+            // On its way before the driver got to the `Detach`. Of an end the application hears.
+            NetInput::Received(conn, octets) if self.won == Some(*conn) => {
+                append(&mut self.early, octets);
+                return None;
+            }
+            NetInput::Closed(conn) if self.won == Some(*conn) => return None,
+            _ => {}
+        }
         match (&self.state, &input) {
             (State::Activating { conn, .. }, NetInput::Closed(closed)) if closed == conn => {
                 self.lost(now);
@@ -302,7 +317,9 @@ impl Requester {
             }
             _ => {}
         }
-        let dial = self.dial.as_mut()?;
+        let Some(dial) = &mut self.dial else {
+            return Some(input);
+        };
         let (rest, won) = dial.handle(input, now, &mut self.out);
         match won {
             Some(won) => self.connected(won, now),
@@ -347,8 +364,8 @@ impl Machine for Requester {
                 self.answered(iq, now);
                 None
             }
-            Input::Net(input) if self.dial.is_some() => self.net(input, now).map(Input::Net),
-            other @ (Input::Stanza(_) | Input::Net(_)) => Some(other),
+            Input::Net(input) => self.net(input, now).map(Input::Net),
+            other @ Input::Stanza(_) => Some(other),
         }
     }
 

@@ -1,12 +1,15 @@
 //! Who is offered a bytestream.
 
 use crate::dial::{Dial, Finding, Pace, Won};
+use crate::handshakes::append;
 use crate::host::{is_dialable, is_public};
 use crate::output::Outputs;
 use crate::{DstAddr, Event, FailedHosts, Reason, Via, refusal};
 use alloc::boxed::Box;
 use bytes::Bytes;
-use bytestreams_machine::{Input, Instant, Machine, NetCommand, Output, Own, Token};
+use bytestreams_machine::{
+    ConnId, Input, Instant, Machine, NetCommand, NetInput, Output, Own, Token,
+};
 use bytestreams_stanza::{
     Bytestreams, BytestreamsContent, Id, Iq, IqBody, Jid, Mode, Payload, Sid, Stanza, StanzaError,
     StreamHost,
@@ -41,6 +44,8 @@ pub struct Target {
     /// When a failure is answered at the earliest.
     not_before: Instant,
     state: State,
+    /// The connection that won, until what came early on it is taken.
+    won: Option<ConnId>,
     early: Bytes,
     out: Outputs<Event>,
 }
@@ -107,6 +112,7 @@ impl Target {
             foreign,
             not_before: now + wait,
             state: State::Trying,
+            won: None,
             early: Bytes::new(),
             out: Outputs::default(),
         };
@@ -125,8 +131,10 @@ impl Target {
         &self.sid
     }
 
-    /// Takes the octets that came behind the handshake: the first of the stream.
+    /// Takes the octets that came behind the handshake: the first of the stream. To be called once
+    /// the connection is detached; until then more may come.
     pub fn early(&mut self) -> Bytes {
+        self.won = None;
         core::mem::take(&mut self.early)
     }
 
@@ -171,6 +179,7 @@ impl Target {
 
     fn won(&mut self, won: Won) {
         self.early = won.early;
+        self.won = Some(won.conn);
         let via = self.via(&won.host);
         self.state = State::Used(won.host);
         self.answer_all();
@@ -258,6 +267,12 @@ impl Machine for Target {
                 self.repeated(&iq, now);
                 None
             }
+            // On its way before the driver got to the `Detach`. Of an end the application hears.
+            Input::Net(NetInput::Received(conn, octets)) if self.won == Some(conn) => {
+                append(&mut self.early, &octets);
+                None
+            }
+            Input::Net(NetInput::Closed(conn)) if self.won == Some(conn) => None,
             Input::Net(net) => {
                 let (rest, won) = self.dial.handle(net, now, &mut self.out);
                 match won {

@@ -43,6 +43,11 @@ impl Proxy {
             }
             return None;
         }
+        if let Some(early) = self.early.get_mut(&conn) {
+            // On its way before the driver got to the `Detach`.
+            append(early, &octets);
+            return None;
+        }
         match self.handshakes.received(conn, &octets, &mut self.out) {
             Progress::Unknown => return Some(NetInput::Received(conn, octets)),
             Progress::More => {}
@@ -60,7 +65,8 @@ impl Proxy {
             self.stats.handshakes_failed += 1;
             self.sources.leave(source);
             None
-        } else if self.drop_waiting(conn) {
+        } else if self.early.contains_key(&conn) || self.drop_waiting(conn) {
+            // Of the end of a connection that is activated whoever relays hears.
             None
         } else {
             Some(NetInput::Closed(conn))

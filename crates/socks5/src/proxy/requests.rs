@@ -150,9 +150,7 @@ impl Proxy {
         };
         self.pairs.remove(&addr);
         for (conn, early) in [(first, one.early), (second, two.early)] {
-            if !early.is_empty() {
-                self.early.insert(conn, early);
-            }
+            self.early.insert(conn, early);
             self.out.net(NetCommand::Detach(conn));
         }
         *self.by_jid.entry(from.bare()).or_default() += 1;
