@@ -2,14 +2,11 @@
 
 use crate::transfer::Transfer;
 use crate::{CommandError, Event, Method, Reason, TransferId, Transfers};
-use bytestreams_machine::{Input, Instant, NetCommand, NetInput, Output};
+use bytestreams_machine::{Instant, NetInput, Output};
 use bytestreams_stanza::{Iq, Stanza};
-use core::convert::Infallible;
 
 /// The methods that there are.
 pub(crate) const METHODS: &[Method] = &[Method::Ibb];
-
-pub(crate) type Told = Infallible;
 
 #[derive(Debug, Default)]
 pub(crate) struct Shared;
@@ -30,15 +27,7 @@ impl Phase {
         match *self {}
     }
 
-    pub(crate) const fn handle_input(&mut self, _input: Input, _now: Instant) -> Option<Input> {
-        match *self {}
-    }
-
     pub(crate) const fn is_moving(&self) -> bool {
-        match *self {}
-    }
-
-    pub(crate) const fn poll_output(&mut self) -> Option<Output<Told>> {
         match *self {}
     }
 }
@@ -49,15 +38,20 @@ impl Transfers {
         Some(input)
     }
 
+    pub(crate) const fn feed_socks5(
+        &self,
+        _id: TransferId,
+        stanza: Stanza,
+        _now: Instant,
+    ) -> Option<Stanza> {
+        Some(stanza)
+    }
+
     pub(crate) const fn found_proxies(&self, stanza: Stanza, _now: Instant) -> Option<Stanza> {
         Some(stanza)
     }
 
     pub(crate) const fn shared_timeout(&self, _now: Instant) {}
-
-    pub(crate) const fn filter(&self, command: NetCommand) -> Option<NetCommand> {
-        Some(command)
-    }
 
     pub(crate) const fn abandon(&self, _id: TransferId, phase: Phase, _now: Instant) {
         match phase {}
@@ -92,10 +86,6 @@ impl Transfers {
     }
 
     pub(crate) const fn try_hosts(&self, _id: TransferId, _iq: &Iq, _now: Instant) {}
-
-    pub(crate) const fn socks5_event(&self, _id: TransferId, event: Told, _now: Instant) {
-        match event {}
-    }
 
     pub(crate) const fn finish_socket(
         &self,

@@ -161,16 +161,19 @@ impl Transfers {
         if speaks {
             transfer.heard = now;
         }
+        if let Stage::Socks5(_) = transfer.stage {
+            return self.feed_socks5(id, stanza, now);
+        }
         let input = Input::Stanza(stanza);
         let rest = match &mut transfer.stage {
             Stage::Offering(offer) => offer.handle_input(input, now),
-            Stage::Socks5(phase) => phase.handle_input(input, now),
             Stage::InBand(session) | Stage::Closing(session) => session.handle_input(input, now),
             Stage::Preparing(_)
             | Stage::Probing(_)
             | Stage::Offered(..)
             | Stage::Asked(..)
             | Stage::Expecting(_)
+            | Stage::Socks5(_)
             | Stage::Over => Some(input),
         };
         self.touch(id, now);

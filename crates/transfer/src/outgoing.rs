@@ -327,11 +327,13 @@ impl Transfers {
         transfer.written = 0;
         transfer.acknowledged = 0;
         transfer.finished = false;
-        transfer.stage = Stage::Probing(now + PATIENCE);
-        let (peer, old) = (transfer.peer.clone(), transfer.sid.clone());
+        let peer = transfer.peer.clone();
+        let stage = Stage::Probing(now + PATIENCE);
+        if let Stage::InBand(old) = core::mem::replace(&mut transfer.stage, stage) {
+            self.strays.remember_session(&old, now);
+        }
         let mut ids = request_ids(id, &sid);
-        self.live.rename(id, peer.clone(), sid);
-        self.strays.remember(peer, old, now);
+        self.live.rename(id, peer, sid);
         self.tell(Event::FellBack {
             id,
             from: Method::Ibb,

@@ -43,6 +43,9 @@ pub enum Reason {
     /// The SOCKS5 bytestream did not come about.
     #[cfg(feature = "socks5")]
     Socks5(bytestreams_socks5::Reason),
+    /// The peer went in band instead of the SOCKS5 bytestream that was agreed on.
+    #[cfg(feature = "socks5")]
+    GivenUp,
     /// The socket broke while octets travelled.
     #[cfg(feature = "socks5")]
     Connection(ConnEnd),
@@ -208,6 +211,8 @@ impl Reason {
                 _ => Blame::Peer,
             },
             #[cfg(feature = "socks5")]
+            Self::GivenUp => Blame::Peer,
+            #[cfg(feature = "socks5")]
             Self::Connection(_) => Blame::Link,
             Self::LinkLost => Blame::Link,
             Self::SourceChanged { .. } | Self::Incomplete(_) | Self::TooMany | Self::SidInUse => {
@@ -254,6 +259,10 @@ impl fmt::Display for Reason {
             Self::Socks5(reason) => write!(
                 f,
                 "the SOCKS5 bytestream failed: {reason}; name another proxy, or send in band"
+            ),
+            #[cfg(feature = "socks5")]
+            Self::GivenUp => f.write_str(
+                "the peer gave the SOCKS5 bytestream up; send again in band",
             ),
             #[cfg(feature = "socks5")]
             Self::Connection(end) => write!(f, "{end}; send again"),

@@ -204,10 +204,11 @@ impl Transfers {
     /// Notes that the stream is closed. What is late for it is answered as such, also while the
     /// application is not done with what came.
     fn closed(&mut self, id: TransferId, now: Instant) {
-        if let Ok(transfer) = self.get_mut(id) {
+        if let Some(transfer) = self.live.get_mut(id) {
             transfer.closed = true;
-            let (peer, sid) = (transfer.peer.clone(), transfer.sid.clone());
-            self.strays.remember(peer, sid, now);
+            if let Some(session) = transfer.session() {
+                self.strays.remember_session(session, now);
+            }
         }
     }
 

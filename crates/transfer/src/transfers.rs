@@ -252,7 +252,9 @@ impl Transfers {
                 Output::Event(_) | Output::Net(_) => None,
             });
             self.queue.extend(stanzas);
-            if let Some(transfer) = self.live.get_mut(id).filter(|_| !session.is_closed()) {
+            if session.is_closed() {
+                self.strays.remember_session(&session, now);
+            } else if let Some(transfer) = self.live.get_mut(id) {
                 transfer.stage = Stage::Closing(session);
                 closing = true;
             }
@@ -275,12 +277,14 @@ impl Transfers {
         let Some(transfer) = self.live.remove(id) else {
             return;
         };
-        if let Stage::Closing(_) = transfer.stage {
-            self.closing -= 1;
-        }
         self.buffered -= transfer.buffered;
-        if transfer.had_stream || transfer.started.is_none() {
-            self.strays.remember(transfer.peer, transfer.sid, now);
+        let had = transfer.had_stream || transfer.started.is_none();
+        let (peer, sid) = (&transfer.peer, &transfer.sid);
+        if let Stage::Closing(session) = &transfer.stage {
+            self.closing -= 1;
+            self.strays.remember_session(session, now);
+        } else if had && !self.strays.remembers(peer, sid, now) {
+            self.strays.remember(peer.clone(), sid.clone(), now);
         }
         let live = self.live.iter();
         self.agenda
@@ -317,12 +321,12 @@ impl Transfers {
                 Stage::InBand(session) | Stage::Closing(session) => {
                     session.poll_output().map(|o| o.map_event(Told::Stream))
                 }
-                Stage::Socks5(phase) => phase.poll_output().map(|o| o.map_event(Told::Socks5)),
                 Stage::Preparing(_)
                 | Stage::Probing(_)
                 | Stage::Offered(..)
                 | Stage::Asked(..)
                 | Stage::Expecting(_)
+                | Stage::Socks5(_)
                 | Stage::Over => None,
             };
             if output.is_some() {
@@ -332,12 +336,7 @@ impl Transfers {
             }
             match output {
                 Some(Output::Stanza(stanza)) => return Some(Output::Stanza(stanza)),
-                Some(Output::Net(command)) => {
-                    if let Some(command) = self.filter(command) {
-                        return Some(Output::Net(command));
-                    }
-                }
-                Some(Output::Event(Told::Socks5(event))) => self.socks5_event(id, event, self.now),
+                Some(Output::Net(command)) => return Some(Output::Net(command)),
                 Some(Output::Event(Told::Offer(event))) => self.answered(id, event, self.now),
                 Some(Output::Event(Told::Stream(event))) => self.stream_event(id, event, self.now),
                 None => self.forget_if_closed(id),
@@ -362,6 +361,5 @@ impl Transfers {
 /// What the machines within tell.
 enum Told {
     Offer(OfferEvent),
-    Socks5(socks5::Told),
     Stream(bytestreams_ibb::Event),
 }

@@ -73,7 +73,7 @@ impl Transfers {
         let expected = transfer.is_expected();
         let phase = match &mut transfer.stage {
             _ if expected => None,
-            Stage::Socks5(phase) if phase.request().is_some() => {
+            Stage::Socks5(phase) if phase.is_unsure() => {
                 match core::mem::replace(&mut transfer.stage, Stage::Expecting(now)) {
                     Stage::Socks5(phase) => Some(phase),
                     _ => None,
@@ -81,12 +81,7 @@ impl Transfers {
             }
             _ => return false,
         };
-        let reason = match &phase {
-            // It has not even offered a StreamHost.
-            None => bytestreams_socks5::Reason::NoStreamHosts,
-            Some(_) => bytestreams_socks5::Reason::Cancelled,
-        };
-        self.tell_fallen_back(id, Reason::Socks5(reason));
+        self.tell_fallen_back(id, Reason::GivenUp);
         if let Some(phase) = phase {
             self.abandon(id, *phase, now);
         }
@@ -105,8 +100,8 @@ impl Transfers {
         self.expect_no_more(id, phase, now);
         let reason = Reason::Socks5(reason);
         match phase {
-            Phase::Trying(trying) => {
-                self.socks5.failed.learn(&trying.target, now);
+            Phase::Trying(target) => {
+                self.socks5.failed.learn(target, now);
                 self.wait_in_band(id, reason, now);
             }
             Phase::Requesting(_) | Phase::Quiet(_) | Phase::Moving(_) | Phase::Ending(..) => {

@@ -1,15 +1,15 @@
 //! The Target's side: a peer's StreamHosts, and the wait for the first octet.
 
-use super::phase::{Quiet, Trying};
+use super::phase::Quiet;
 use super::{Phase, token};
 use crate::transfer::{DECISION, Stage, Transfer};
-use crate::{Event, Method, Reason, TransferId, Transfers, Via};
+use crate::{ConnEnd, Event, Method, Reason, TransferId, Transfers};
 use alloc::boxed::Box;
 use bytes::Bytes;
 use bytestreams_ibb::refusal::too_many;
-use bytestreams_machine::{ConnId, Instant, Own};
+use bytestreams_machine::{ConnId, Input, Instant, Own};
 use bytestreams_si::Methods;
-use bytestreams_socks5::{Target, refusal};
+use bytestreams_socks5::{Target, Via, refusal};
 use bytestreams_stanza::{BytestreamsContent, File, Iq, IqBody, Payload};
 use core::time::Duration;
 
@@ -72,13 +72,16 @@ impl Transfers {
 
     /// Takes an offer of StreamHosts for a stream that is known.
     fn queried_again(&mut self, id: TransferId, iq: &Iq, now: Instant) {
-        let Some(transfer) = self.live.get(id) else {
+        let Some(transfer) = self.live.get_mut(id) else {
             return;
         };
-        let wanted = match &transfer.stage {
+        let wanted = match &mut transfer.stage {
             // The same request again, after the peer resumed its connection, is answered once.
             Stage::Asked(asked, _) if asked.id == iq.id => return,
-            Stage::Socks5(phase) if phase.request() == Some(&iq.id) => return,
+            Stage::Socks5(phase) if phase.is_unsure() => {
+                let _ = phase.handle_input(Input::Stanza(iq.clone().into()), now);
+                return self.drain_socks5(id, now);
+            }
             Stage::Expecting(_) => {
                 let by_socks5 = transfer.method == Method::Socks5 || transfer.offers > 0;
                 by_socks5 && transfer.offers < MOST_OFFERS
@@ -124,12 +127,9 @@ impl Transfers {
         transfer.heard = now;
         match target {
             Ok(target) => {
-                let trying = Trying {
-                    target: Box::new(target),
-                    request: iq.id.clone(),
-                };
-                transfer.stage = Stage::Socks5(Box::new(Phase::Trying(trying)));
-                self.touch(id, now);
+                let target = Box::new(target);
+                transfer.stage = Stage::Socks5(Box::new(Phase::Trying(target)));
+                self.drain_socks5(id, now);
             }
             Err(error) => {
                 self.answer(iq.error(error));
@@ -144,24 +144,24 @@ impl Transfers {
     pub(super) fn connected(
         &mut self,
         id: TransferId,
-        mut trying: Trying,
+        mut target: Box<Target>,
         conn: ConnId,
         via: Via,
         now: Instant,
     ) {
-        self.socks5.failed.learn(&trying.target, now);
-        let early = trying.target.early();
+        self.socks5.failed.learn(&target, now);
+        let early = target.early();
         self.close_all_but(id, Some(conn));
         let Ok(transfer) = self.get_mut(id) else {
             return;
         };
         if !transfer.announced || !early.is_empty() {
-            return self.moving(id, conn, via, early, now);
+            return self.moving(id, conn, &via, early, now);
         }
         let quiet = Quiet {
             conn,
             via,
-            request: trying.request,
+            target,
             due: now + FIRST_OCTET,
         };
         transfer.stage = Stage::Socks5(Box::new(Phase::Quiet(quiet)));
@@ -171,7 +171,7 @@ impl Transfers {
     /// Takes the first octets of a Sender.
     pub(super) fn began(&mut self, id: TransferId, octets: Bytes, now: Instant) {
         if let Some((conn, via)) = self.quiet(id) {
-            self.moving(id, conn, via, octets, now);
+            self.moving(id, conn, &via, octets, now);
         }
     }
 
@@ -180,19 +180,21 @@ impl Transfers {
     pub(super) fn ended_quietly(&mut self, id: TransferId, conn: ConnId, via: Via, now: Instant) {
         let nothing = self.get(id).is_ok_and(|t| t.expected == Some(0));
         if nothing {
-            self.moving(id, conn, via, Bytes::new(), now);
-            return;
+            return self.moving(id, conn, &via, Bytes::new(), now);
         }
         self.close_all_but(id, None);
-        let reason = bytestreams_socks5::Reason::NotConnected;
-        self.wait_in_band(id, Reason::Socks5(reason), now);
+        let reason = match via {
+            Via::Direct => Reason::Connection(ConnEnd::Reset),
+            Via::Proxy(jid) => Reason::Socks5(bytestreams_socks5::Reason::ProxyClosed(jid)),
+        };
+        self.wait_in_band(id, reason, now);
     }
 
     /// The socket of a transfer whose Sender has not begun.
     pub(super) fn quiet(&self, id: TransferId) -> Option<(ConnId, Via)> {
         match &self.live.get(id)?.stage {
             Stage::Socks5(phase) => match &**phase {
-                Phase::Quiet(quiet) => Some((quiet.conn, quiet.via)),
+                Phase::Quiet(quiet) => Some((quiet.conn, quiet.via.clone())),
                 Phase::Requesting(_) | Phase::Trying(_) | Phase::Moving(_) | Phase::Ending(..) => {
                     None
                 }

@@ -13,7 +13,7 @@ mod phase;
 mod route;
 mod sockets;
 
-pub(crate) use bytestreams_socks5::Event as Told;
+use bytestreams_socks5::Event as Told;
 pub(crate) use phase::Phase;
 
 use crate::{Method, TransferId};

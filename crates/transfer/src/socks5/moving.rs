@@ -4,10 +4,13 @@ use super::phase::Moving;
 use super::sockets::Owner;
 use super::{Phase, Told};
 use crate::transfer::{STALL, Stage};
-use crate::{CommandError, ConnEnd, Event, Method, Reason, Side, Step, TransferId, Transfers, Via};
+use crate::{
+    CommandError, ConnEnd, Event, Method, Reason, Side, Step, TransferId, Transfers, Via as Way,
+};
 use alloc::boxed::Box;
 use bytes::Bytes;
 use bytestreams_machine::{ConnId, Instant, NetCommand, Output};
+use bytestreams_socks5::Via;
 use core::time::Duration;
 
 /// How long the peer has to read the rest and close once we have shut our half down.
@@ -98,7 +101,7 @@ impl Transfers {
     }
 
     /// Takes what a negotiation tells.
-    pub(crate) fn socks5_event(&mut self, id: TransferId, event: Told, now: Instant) {
+    pub(super) fn socks5_event(&mut self, id: TransferId, event: Told, now: Instant) {
         let Ok(transfer) = self.get_mut(id) else {
             return;
         };
@@ -118,10 +121,10 @@ impl Transfers {
                 };
                 self.close_all_but(id, Some(conn));
                 self.expect_no_more(id, &Phase::Requesting(requester), now);
-                self.moving(id, conn, way(&via), early, now);
+                self.moving(id, conn, &via, early, now);
             }
-            (Phase::Trying(trying), Told::Established { conn, via }) => {
-                self.connected(id, trying, conn, way(&via), now);
+            (Phase::Trying(target), Told::Established { conn, via }) => {
+                self.connected(id, target, conn, via, now);
             }
             (phase, Told::Failed(reason)) => self.negotiation_failed(id, &phase, reason, now),
             (phase, _) => transfer.stage = Stage::Socks5(Box::new(phase)),
@@ -133,7 +136,7 @@ impl Transfers {
         &mut self,
         id: TransferId,
         conn: ConnId,
-        via: Via,
+        via: &Via,
         early: Bytes,
         now: Instant,
     ) {
@@ -144,7 +147,11 @@ impl Transfers {
         let moving = Moving { conn, early, gone };
         transfer.stage = Stage::Socks5(Box::new(Phase::Moving(moving)));
         transfer.method = Method::Socks5;
-        transfer.via = Some(via);
+        // Without the Proxy's name.
+        transfer.via = Some(match via {
+            Via::Direct => Way::Direct,
+            Via::Proxy(_) => Way::Proxy,
+        });
         transfer.had_stream = true;
         transfer.heard = now;
         transfer.failure = None;
@@ -224,6 +231,7 @@ impl Transfers {
         };
         phase.handle_timeout(now);
         match &**phase {
+            Phase::Requesting(_) | Phase::Trying(_) => self.drain_socks5(id, now),
             Phase::Ending(due) if *due <= now => self.end(id, Ok(()), now),
             Phase::Quiet(quiet) if quiet.due <= now => {
                 let step = Step::Data;
@@ -233,19 +241,7 @@ impl Transfers {
                 let step = Step::Data;
                 self.end(id, Err(Reason::TimedOut { step }), now);
             }
-            Phase::Requesting(_)
-            | Phase::Trying(_)
-            | Phase::Quiet(_)
-            | Phase::Moving(_)
-            | Phase::Ending(..) => {}
+            Phase::Quiet(_) | Phase::Moving(_) | Phase::Ending(..) => {}
         }
-    }
-}
-
-/// The way that a bytestream takes, without the Proxy's name.
-const fn way(via: &bytestreams_socks5::Via) -> Via {
-    match via {
-        bytestreams_socks5::Via::Direct => Via::Direct,
-        bytestreams_socks5::Via::Proxy(_) => Via::Proxy,
     }
 }

@@ -111,7 +111,7 @@ impl Transfers {
         if let Ok(transfer) = self.get_mut(id) {
             transfer.stage = Stage::Socks5(Box::new(Phase::Requesting(Box::new(requester))));
         }
-        self.touch(id, now);
+        self.drain_socks5(id, now);
     }
 
     /// The Requester of a transfer.

@@ -3,8 +3,7 @@
 use alloc::boxed::Box;
 use bytes::Bytes;
 use bytestreams_machine::{ConnId, Input, Instant, Machine, Output};
-use bytestreams_socks5::{Event, Requester, Target};
-use bytestreams_stanza::Id;
+use bytestreams_socks5::{Event, Requester, Target, Via};
 
 /// The negotiation of one bytestream, then its socket.
 #[derive(Debug)]
@@ -12,7 +11,7 @@ pub(crate) enum Phase {
     /// We offered StreamHosts.
     Requesting(Box<Requester>),
     /// We try the peer's.
-    Trying(Trying),
+    Trying(Box<Target>),
     /// We are connected, and the Sender has not begun. It may still find that it cannot: a Proxy
     /// that does not activate tells the Requester alone.
     Quiet(Quiet),
@@ -23,17 +22,11 @@ pub(crate) enum Phase {
 }
 
 #[derive(Debug)]
-pub(crate) struct Trying {
-    pub(super) target: Box<Target>,
-    /// The request with the offer, by which a repeated one is known.
-    pub(super) request: Id,
-}
-
-#[derive(Debug)]
 pub(crate) struct Quiet {
     pub(super) conn: ConnId,
-    pub(super) via: crate::Via,
-    pub(super) request: Id,
+    pub(super) via: Via,
+    /// Answers what is repeated.
+    pub(super) target: Box<Target>,
     /// The Sender has until then.
     pub(super) due: Instant,
 }
@@ -51,7 +44,7 @@ impl Phase {
     pub(crate) fn due(&self) -> Option<Instant> {
         match self {
             Self::Requesting(requester) => requester.poll_timeout(),
-            Self::Trying(trying) => trying.target.poll_timeout(),
+            Self::Trying(target) => target.poll_timeout(),
             Self::Quiet(Quiet { due, .. }) | Self::Ending(due) => Some(*due),
             Self::Moving(_) => None,
         }
@@ -60,24 +53,26 @@ impl Phase {
     pub(crate) fn handle_input(&mut self, input: Input, now: Instant) -> Option<Input> {
         match self {
             Self::Requesting(requester) => requester.handle_input(input, now),
-            Self::Trying(trying) => trying.target.handle_input(input, now),
-            Self::Quiet(_) | Self::Moving(_) | Self::Ending(..) => Some(input),
+            Self::Trying(target) | Self::Quiet(Quiet { target, .. }) => {
+                target.handle_input(input, now)
+            }
+            Self::Moving(_) | Self::Ending(..) => Some(input),
         }
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         match self {
             Self::Requesting(requester) => requester.handle_timeout(now),
-            Self::Trying(trying) => trying.target.handle_timeout(now),
+            Self::Trying(target) => target.handle_timeout(now),
             Self::Quiet(_) | Self::Moving(_) | Self::Ending(..) => {}
         }
     }
 
-    pub(crate) fn poll_output(&mut self) -> Option<Output<Event>> {
+    pub(super) fn poll_output(&mut self) -> Option<Output<Event>> {
         match self {
             Self::Requesting(requester) => requester.poll_output(),
-            Self::Trying(trying) => trying.target.poll_output(),
-            Self::Quiet(_) | Self::Moving(_) | Self::Ending(..) => None,
+            Self::Trying(target) | Self::Quiet(Quiet { target, .. }) => target.poll_output(),
+            Self::Moving(_) | Self::Ending(..) => None,
         }
     }
 
@@ -85,7 +80,7 @@ impl Phase {
     pub(super) fn cancel(&mut self, now: Instant) {
         match self {
             Self::Requesting(requester) => requester.cancel(now),
-            Self::Trying(trying) => trying.target.cancel(now),
+            Self::Trying(target) => target.cancel(now),
             Self::Quiet(_) | Self::Moving(_) | Self::Ending(..) => {}
         }
     }
@@ -100,14 +95,9 @@ impl Phase {
         matches!(self, Self::Moving(_))
     }
 
-    /// The request with the peer's offer, while that is not settled.
-    pub(super) fn request(&self) -> Option<&Id> {
-        match self {
-            Self::Trying(Trying { request, .. }) | Self::Quiet(Quiet { request, .. }) => {
-                Some(request)
-            }
-            Self::Requesting(_) | Self::Moving(_) | Self::Ending(..) => None,
-        }
+    /// Whether it is the peer's, and may come to nothing yet.
+    pub(super) fn is_unsure(&self) -> bool {
+        matches!(self, Self::Trying(_) | Self::Quiet(_))
     }
 
     /// Takes what came before the socket was the application's.

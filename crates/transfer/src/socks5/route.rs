@@ -3,7 +3,7 @@
 use super::sockets::Owner;
 use super::{Phase, of_token};
 use crate::transfer::Stage;
-use crate::{Event, Transfers};
+use crate::{Event, TransferId, Transfers};
 use bytestreams_machine::{
     ConnId, Input, Instant, ListenId, Machine, NetCommand, NetInput, Output, Token,
 };
@@ -81,7 +81,7 @@ impl Transfers {
             // Nobody wants it any more.
             self.close(conn);
         }
-        self.touch(id, now);
+        self.drain_socks5(id, now);
         None
     }
 
@@ -103,10 +103,43 @@ impl Transfers {
                         Some(Input::Net(_) | Input::Stanza(_)) | None => {}
                     }
                 }
-                self.touch(id, now);
+                self.drain_socks5(id, now);
             }
         }
         None
+    }
+
+    /// Gives a stanza to a negotiation; answers it if it was another's.
+    pub(crate) fn feed_socks5(
+        &mut self,
+        id: TransferId,
+        stanza: Stanza,
+        now: Instant,
+    ) -> Option<Stanza> {
+        let transfer = self.live.get_mut(id);
+        let Some(Stage::Socks5(phase)) = transfer.map(|transfer| &mut transfer.stage) else {
+            return Some(stanza);
+        };
+        let rest = phase.handle_input(Input::Stanza(stanza), now);
+        self.drain_socks5(id, now);
+        match rest {
+            Some(Input::Stanza(stanza)) => Some(stanza),
+            Some(Input::Net(_)) | None => None,
+        }
+    }
+
+    /// Puts out what a negotiation has to say, at once: what comes next may be for the stage that
+    /// it leads to.
+    pub(super) fn drain_socks5(&mut self, id: TransferId, now: Instant) {
+        while let Some(Stage::Socks5(phase)) = self.live.get_mut(id).map(|t| &mut t.stage) {
+            match phase.poll_output() {
+                Some(Output::Stanza(stanza)) => self.send(stanza),
+                Some(Output::Net(command)) => self.command(command),
+                Some(Output::Event(event)) => self.socks5_event(id, event, now),
+                None => break,
+            }
+        }
+        self.touch(id, now);
     }
 
     /// Gives a stanza to the search for Proxies; answers it if it was another's.
@@ -142,14 +175,14 @@ impl Transfers {
                     let id = self.socks5.expected.get(&addr).copied();
                     if let Some((requester, id)) = id.and_then(|id| self.requester(id)) {
                         requester.arrived(conn);
-                        self.touch(id, now);
+                        self.drain_socks5(id, now);
                     }
                 }
                 Output::Event(InboundEvent::Gone { addr, conn }) => {
                     let id = self.socks5.expected.get(&addr).copied();
                     if let Some((requester, id)) = id.and_then(|id| self.requester(id)) {
                         requester.gone(conn);
-                        self.touch(id, now);
+                        self.drain_socks5(id, now);
                     }
                 }
                 Output::Event(_) | Output::Stanza(_) => {}
@@ -159,13 +192,7 @@ impl Transfers {
 
     /// Puts a command out, if it may go: a connection is closed once, and let go when its transfer
     /// is [established](Transfers::moving).
-    pub(crate) fn command(&mut self, command: NetCommand) {
-        if let Some(command) = self.filter(command) {
-            self.queue.push_back(Output::Net(command));
-        }
-    }
-
-    pub(crate) fn filter(&mut self, command: NetCommand) -> Option<NetCommand> {
+    pub(super) fn command(&mut self, command: NetCommand) {
         let goes = match command {
             NetCommand::Close(conn) => self.socks5.sockets.close(conn),
             NetCommand::Detach(_) => false,
@@ -175,7 +202,9 @@ impl Transfers {
             | NetCommand::Send(..)
             | NetCommand::ShutdownWrite(_) => true,
         };
-        goes.then_some(command)
+        if goes {
+            self.queue.push_back(Output::Net(command));
+        }
     }
 
     /// Closes a connection that is nobody's.
@@ -185,7 +214,7 @@ impl Transfers {
 
     /// Gives up whatever a transfer has of a bytestream: it is over, or goes another way. The peer
     /// is told where there is a way to.
-    pub(crate) fn abandon(&mut self, id: crate::TransferId, mut phase: Phase, now: Instant) {
+    pub(crate) fn abandon(&mut self, id: TransferId, mut phase: Phase, now: Instant) {
         phase.cancel(now);
         while let Some(output) = phase.poll_output() {
             match output {
@@ -199,7 +228,7 @@ impl Transfers {
     }
 
     /// Closes what a transfer has open.
-    pub(super) fn close_all_but(&mut self, id: crate::TransferId, kept: Option<ConnId>) {
+    pub(super) fn close_all_but(&mut self, id: TransferId, kept: Option<ConnId>) {
         let owner = Owner::Transfer(id);
         for conn in self.socks5.sockets.close_all_but(owner, kept) {
             let close = NetCommand::Close(conn);
