@@ -115,3 +115,6 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

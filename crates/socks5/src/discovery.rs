@@ -204,3 +204,6 @@ fn is_proxy(info: &DiscoInfo) -> bool {
         .iter()
         .any(|identity| &*identity.category == "proxy" && &*identity.kind == "bytestreams")
 }
+
+#[cfg(test)]
+mod tests;

@@ -232,3 +232,6 @@ impl Machine for Inbound {
         self.handshakes.next()
     }
 }
+
+#[cfg(test)]
+mod tests;

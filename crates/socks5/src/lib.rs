@@ -22,6 +22,8 @@ mod dstaddr;
 mod error;
 mod event;
 mod failed_hosts;
+#[cfg(test)]
+mod hand;
 mod handshakes;
 mod host;
 mod inbound;

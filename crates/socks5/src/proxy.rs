@@ -3,8 +3,6 @@
 mod config;
 mod connections;
 mod requests;
-#[cfg(test)]
-mod tests;
 
 pub use config::{Allowed, ProxyConfig, ProxyEvent, ProxyStats};
 

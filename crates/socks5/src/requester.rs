@@ -435,3 +435,6 @@ fn arrange(hosts: Vec<StreamHost>, own: &Jid) -> Vec<StreamHost> {
     direct.truncate(Requester::MAX_HOSTS);
     direct
 }
+
+#[cfg(test)]
+mod tests;

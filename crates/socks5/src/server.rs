@@ -164,3 +164,6 @@ const NO_METHOD: [u8; 2] = [5, 0xff];
 
 /// The reply to a request that cannot even be echoed: not allowed (RFC 1928, section 6).
 const NOT_ALLOWED: [u8; 7] = [5, 2, 0, 3, 0, 0, 0];
+
+#[cfg(test)]
+mod tests;

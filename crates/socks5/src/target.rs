@@ -311,3 +311,6 @@ fn called<'a>(iq: &'a Iq, own: &'a Own) -> &'a Jid {
         .filter(|to| **to != own.jid)
         .unwrap_or(&own.jid)
 }
+
+#[cfg(test)]
+mod tests;

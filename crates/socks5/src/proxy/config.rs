@@ -28,7 +28,7 @@ impl Allowed {
     }
 }
 
-/// What a [`Proxy`] is, and its bounds.
+/// What a [`Proxy`](crate::Proxy) is, and its bounds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProxyConfig {
     /// What address queries are answered with: its JID, host and port; best first.
@@ -67,13 +67,13 @@ impl Default for ProxyConfig {
     }
 }
 
-/// What a [`Proxy`] tells.
+/// What a [`Proxy`](crate::Proxy) tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProxyEvent {
     /// Relay between these two, both ways, until both directions are at their end; then tell
-    /// [`Proxy::ended`]. Both are detached. What came behind each handshake goes first to the
-    /// other: [`Proxy::early`].
+    /// [`Proxy::ended`](crate::Proxy::ended). Both are detached. What came behind each handshake goes first to the
+    /// other: [`Proxy::early`](crate::Proxy::early).
     Activated {
         /// The session, until it has ended.
         addr: DstAddr,
@@ -88,7 +88,7 @@ pub enum ProxyEvent {
     },
 }
 
-/// Counters and gauges of a [`Proxy`].
+/// Counters and gauges of a [`Proxy`](crate::Proxy).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ProxyStats {
