@@ -1,10 +1,13 @@
 //! One element through every door.
 
-use bytestreams_stanza::door::{Context, Door, DoorError, QuickXml, Rxml, XmlFault, read_element};
+use bytestreams_stanza::door::{Context, Door, DoorError, QuickXml, Rxml, XmlFault};
 use bytestreams_stanza::{Token, TokenSink, ns};
-use minidom::Element;
+use minidom::Minidom;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+
+#[path = "../../crates/stanza/tests/common/minidom.rs"]
+mod minidom;
 
 /// What an element says, whichever way its text is cut and its attributes are ordered.
 #[derive(Debug, PartialEq)]
@@ -55,27 +58,6 @@ fn said(door: &mut impl Door, element: &[u8], context: &Context) -> Result<Vec<S
         Ok(()) => Ok(listener.0),
         Err(DoorError::Xml(fault)) => Err(fault),
         Err(DoorError::Sink(never)) => match never {},
-    }
-}
-
-/// Minidom's parser with our walk behind it.
-struct Minidom;
-
-impl Door for Minidom {
-    fn read<S: TokenSink>(
-        &mut self,
-        element: &[u8],
-        context: &Context,
-        sink: &mut S,
-    ) -> Result<(), DoorError<S::Error>> {
-        let mut prefixes: BTreeMap<_, _> = context
-            .prefixes()
-            .map(|(prefix, ns)| (Some(prefix.to_owned()), ns.to_owned()))
-            .collect();
-        prefixes.insert(None, context.content().to_owned());
-        let element = Element::from_reader_with_prefixes(element, prefixes)
-            .map_err(|_| XmlFault::NotWellFormed)?;
-        read_element(&element, sink).map_err(DoorError::Sink)
     }
 }
 

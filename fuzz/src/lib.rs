@@ -4,6 +4,8 @@
 //! (`tests/replay.rs`). The targets for cargo-fuzz in `fuzz_targets/` only call them.
 #![forbid(unsafe_code)]
 
+extern crate alloc;
+
 mod doors;
 mod session;
 mod stream;
