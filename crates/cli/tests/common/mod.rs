@@ -23,6 +23,7 @@ pub(crate) fn command(args: &[&str]) -> Command {
     command
         .args(args)
         .env_remove("BYTESTREAMS_PASSWORD")
+        .env_remove("BYTESTREAMS_SECRET")
         .stdin(Stdio::null());
     command
 }

@@ -1,0 +1,307 @@
+//! `bytestreams proxy` as a child process, with a server for it to join and clients of it.
+
+mod common;
+
+use common::{LONG, Running, command, content, file, run};
+use serde_json::Value;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::process::Command;
+use std::time::Instant;
+
+const PROXY: &str = "proxy.montague.lit";
+const ROMEO: &str = "romeo@montague.lit/orchard";
+const JULIET: &str = "juliet@capulet.lit/balcony";
+
+/// The stream of these two.
+const SID: &str = "vj3hs98y";
+const HASH: &str = "972b7bf47291ca609517f67f86b5081086052dad";
+
+/// The server's end of the component's stream.
+struct Link(TcpStream);
+
+impl Link {
+    /// Takes a component, and answers its proof of the secret so.
+    fn accept(listener: &TcpListener, answer: &str) -> Self {
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(LONG)).unwrap();
+        let mut link = Self(stream);
+        link.heard("'proxy.montague.lit'>");
+        link.say(
+            "<?xml version='1.0'?><stream:stream xmlns:stream='http://etherx.jabber.org/streams' \
+             xmlns='jabber:component:accept' from='proxy.montague.lit' id='3BF96D32'>",
+        );
+        let proof = link.heard("</handshake>");
+        // The example of XEP-0114, section 3: its secret is "test".
+        assert_eq!(
+            proof,
+            "<handshake>aaee83c26aeeafcbabeabfcbcd50df997e0a2a1e</handshake>"
+        );
+        link.say(answer);
+        link
+    }
+
+    fn say(&mut self, text: &str) {
+        self.0.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Reads until the text ends so.
+    fn heard(&mut self, end: &str) -> String {
+        let mut text = String::new();
+        let mut octet = [0];
+        while !text.ends_with(end) {
+            self.0.read_exact(&mut octet).unwrap();
+            text.push(char::from(octet[0]));
+        }
+        text
+    }
+
+    fn activate(&mut self) {
+        self.say(&format!(
+            "<iq type='set' id='a1' from='{ROMEO}' to='{PROXY}'>\
+             <query xmlns='http://jabber.org/protocol/bytestreams' sid='{SID}'>\
+             <activate>{JULIET}</activate></query></iq>"
+        ));
+        let answer = self.heard("/>");
+        assert!(answer.contains("type='result'"), "{answer}");
+    }
+}
+
+/// A proxy that has joined, and where it is.
+struct Proxied {
+    program: Running,
+    addr: String,
+    listening: Value,
+    link: Link,
+}
+
+impl Proxied {
+    fn start(args: &[&str]) -> Self {
+        Self::of(command(&["proxy", "--json"]), args)
+    }
+
+    fn of(mut command: Command, args: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let secret = file(dir.path(), "secret", b"test\n");
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let to = server.local_addr().unwrap().to_string();
+        command
+            .args(["--component", PROXY, "--server", &to])
+            .args(["--listen", "127.0.0.1:0", "--host", "127.0.0.1"])
+            .arg("--secret-file")
+            .arg(secret)
+            .args(args);
+        let mut program = Running::start(command);
+        let listening = program.event("listening");
+        let link = Link::accept(&server, "<handshake/>");
+        assert_eq!(program.event("online")["jid"], PROXY);
+        Self {
+            program,
+            addr: listening["addr"].as_str().unwrap().to_owned(),
+            listening,
+            link,
+        }
+    }
+
+    fn connect(&self) -> TcpStream {
+        let mut stream = TcpStream::connect(&self.addr).unwrap();
+        stream.set_read_timeout(Some(LONG)).unwrap();
+        stream.write_all(&[5, 1, 0]).unwrap();
+        let mut greeted = [0; 2];
+        stream.read_exact(&mut greeted).unwrap();
+        assert_eq!(greeted, [5, 0]);
+        let request = [&[5, 1, 0, 3, 40][..], HASH.as_bytes(), &[0, 0]].concat();
+        stream.write_all(&request).unwrap();
+        let mut reply = [0; 47];
+        stream.read_exact(&mut reply).unwrap();
+        assert_eq!(reply[..2], [5, 0]);
+        stream
+    }
+
+    /// The Target and the Requester of a session.
+    fn session(&mut self) -> (TcpStream, TcpStream) {
+        let pair = (self.connect(), self.connect());
+        self.link.activate();
+        pair
+    }
+}
+
+/// Waits until nobody listens there any more.
+fn until_deaf(addr: &str) {
+    let until = Instant::now() + LONG;
+    while TcpStream::connect(addr).is_ok() {
+        assert!(Instant::now() < until, "it listens still");
+    }
+}
+
+#[test]
+fn it_relays_and_tells_programs_so() {
+    let mut proxy = Proxied::start(&["--metrics", "127.0.0.1:0"]);
+    let (mut target, mut requester) = proxy.session();
+    let activated = proxy.program.event("activated");
+    assert_eq!(activated["session"], HASH);
+    assert_eq!(activated["requester"], ROMEO);
+    assert_eq!(activated["target"], JULIET);
+    let sent = content(3 << 20);
+    let sending = std::thread::spawn({
+        let sent = sent.clone();
+        move || {
+            requester.write_all(&sent).unwrap();
+            requester.shutdown(Shutdown::Write).unwrap();
+            let mut back = Vec::new();
+            requester.read_to_end(&mut back).unwrap();
+            back
+        }
+    });
+    let mut got = Vec::new();
+    target.read_to_end(&mut got).unwrap();
+    target.write_all(b"thanks").unwrap();
+    drop(target);
+    assert!(got == sent);
+    assert_eq!(sending.join().unwrap(), b"thanks");
+    let ended = proxy.program.event("ended");
+    assert_eq!(ended["session"], HASH);
+    assert_eq!(ended["bytes"], sent.len() as u64 + 6);
+    assert_eq!(ended["how"], "complete");
+
+    let metrics = proxy.listening["metrics"].as_str().unwrap();
+    let mut asked = TcpStream::connect(metrics).unwrap();
+    asked.write_all(b"GET /metrics HTTP/1.1\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    asked.read_to_string(&mut answer).unwrap();
+    let octets = format!(
+        "\nbytestreams_proxy_relayed_octets_total {}\n",
+        sent.len() + 6
+    );
+    assert!(answer.contains(&octets), "{answer}");
+}
+
+#[cfg(unix)]
+#[test]
+fn the_first_signal_waits_for_sessions_and_leaves_in_order() {
+    let mut proxy = Proxied::start(&[]);
+    let (mut target, mut requester) = proxy.session();
+    proxy.program.event("activated");
+    proxy.program.interrupt();
+    // It has stopped to listen when it has stopped.
+    until_deaf(&proxy.addr);
+    requester.write_all(b"to the end").unwrap();
+    drop(requester);
+    let mut got = Vec::new();
+    target.read_to_end(&mut got).unwrap();
+    assert_eq!(got, b"to the end");
+    drop(target);
+    proxy.link.heard("</stream:stream>");
+    drop(proxy.link);
+    let finished = proxy.program.exits(0);
+    let stopped: Value = serde_json::from_str(finished.out.lines().last().unwrap()).unwrap();
+    assert_eq!(
+        stopped,
+        serde_json::json!({"event": "stopped", "sessions": 1, "bytes": 10, "cut": 0})
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn the_second_signal_cuts_sessions_off() {
+    let mut proxy = Proxied::start(&[]);
+    let (mut target, _requester) = proxy.session();
+    proxy.program.event("activated");
+    proxy.program.interrupt();
+    until_deaf(&proxy.addr);
+    proxy.program.interrupt();
+    let error = target.read(&mut [0]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    let finished = proxy.program.exits(1);
+    assert!(finished.out.contains("\"cut\":1"), "{}", finished.out);
+}
+
+#[cfg(unix)]
+#[test]
+fn it_says_what_the_limit_of_open_files_leaves() {
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -n 400 && exec \"$0\" proxy --json \"$@\""]);
+    limited.arg(env!("CARGO_BIN_EXE_bytestreams"));
+    let mut proxy = Proxied::of(limited, &["--drain", "0"]);
+    drop(proxy.session());
+    proxy.program.event("ended");
+    proxy.program.interrupt();
+    drop(proxy.link);
+    let finished = proxy.program.exits(0);
+    assert!(
+        finished.err.contains("Only 104 sessions at once"),
+        "{}",
+        finished.err
+    );
+    assert!(finished.err.contains("400 files"), "{}", finished.err);
+}
+
+#[test]
+fn a_wrong_secret_is_told_with_the_status_for_logins() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let to = server.local_addr().unwrap().to_string();
+    let mut command = command(&["proxy", "--component", PROXY, "--server", &to]);
+    command
+        .args(["--listen", "127.0.0.1:0", "--host", "localhost"])
+        .env("BYTESTREAMS_SECRET", "test");
+    let program = Running::start(command);
+    let _link = Link::accept(
+        &server,
+        "<stream:error><not-authorized xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>\
+         </stream:error></stream:stream>",
+    );
+    let finished = program.exits(4);
+    assert!(finished.err.contains("not-authorized"), "{}", finished.err);
+    assert!(!finished.err.contains("test"), "{}", finished.err);
+}
+
+#[test]
+fn mistakes_are_told_with_a_hint() {
+    let good = [
+        "proxy",
+        "--component",
+        PROXY,
+        "--server",
+        "127.0.0.1:9",
+        "--listen",
+        "127.0.0.1:0",
+        "--host",
+        "localhost",
+    ];
+    let with = |flag: &str, value: &'static str| {
+        let mut args = good.to_vec();
+        match args.iter().position(|arg| *arg == flag) {
+            Some(at) => args[at + 1] = value,
+            None => args.extend([flag.to_owned().leak(), value]),
+        }
+        args
+    };
+    let mut any = good.to_vec();
+    any.extend(["--allow-any", "--allow", "montague.lit"]);
+    for (args, hint) in [
+        (good.to_vec(), "BYTESTREAMS_SECRET"),
+        (with("--secret-file", "/no/such/file"), "cannot read"),
+        (with("--component", "romeo@montague.lit"), "domain"),
+        (with("--server", "localhost"), "HOST:PORT"),
+        (with("--listen", "1080"), "HOST:PORT"),
+        (with("--host", "localhost:1080"), "without a port"),
+        (with("--allow", "romeo@montague.lit"), "domain"),
+        (with("--max-sessions", "0"), "--max-sessions"),
+        (any, "--allow-any"),
+        (good[..3].to_vec(), "--server"),
+    ] {
+        let (status, out, err) = run(&args);
+        assert_eq!(status, 2, "{args:?}: {out}{err}");
+        assert!(err.contains(hint), "{args:?}: {err}");
+    }
+}
+
+#[test]
+fn a_component_without_a_domain_above_it_says_whom_to_serve() {
+    let mut command = command(&["proxy", "--component", "proxy", "--server", "127.0.0.1:9"]);
+    command
+        .args(["--listen", "127.0.0.1:0", "--host", "localhost"])
+        .env("BYTESTREAMS_SECRET", "test");
+    let finished = Running::start(command).exits(2);
+    assert!(finished.err.contains("--allow DOMAIN"), "{}", finished.err);
+}
