@@ -11,7 +11,8 @@ mod common;
 
 use bytestreams_stanza::door::{Context, Door, ElementSink, QuickXml, Rxml, read_element};
 use bytestreams_stanza::{Decoder, Limits, OutBuf, Stanza, XmlWriter, ns};
-use common::{Minidom, files, read};
+use common::minidom::Minidom;
+use common::{files, read};
 use std::fs;
 
 fn write(stanza: &Stanza) -> Vec<u8> {

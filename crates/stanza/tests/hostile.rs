@@ -9,7 +9,8 @@ use bytestreams_stanza::door::{Context, Door, DoorError, QuickXml, Rxml, XmlFaul
 use bytestreams_stanza::{
     Condition, Decoder, Fault, Invalid, Iq, IqBody, Limits, Payload, Stanza, ns,
 };
-use common::{Minidom, files, read};
+use common::minidom::Minidom;
+use common::{files, read};
 
 fn fault(name: &str) -> XmlFault {
     match name {

@@ -1,11 +1,10 @@
 //! What the tests of the doors share.
 #![allow(dead_code, reason = "each test takes what it needs")]
 
-mod minidom;
+pub(crate) mod minidom;
 
 use bytestreams_stanza::door::{Context, Door};
 use bytestreams_stanza::{Decoder, Stanza};
-pub(crate) use minidom::Minidom;
 use std::fs;
 use std::path::{Path, PathBuf};
 
