@@ -7,6 +7,7 @@ use md5::{Digest, Md5};
 use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
+use tempfile::TempDir;
 
 const RESUME: Keep = Keep {
     resume: true,
@@ -43,6 +44,19 @@ fn names(dir: &Path) -> Vec<String> {
     names
 }
 
+/// An empty directory to receive into.
+fn inbox() -> (TempDir, Store) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    (dir, store)
+}
+
+/// Receives a part of a file, as one does that is broken off.
+fn leave(store: &Store, offer: &Incoming<'_>, part: &[u8]) {
+    let mut partial = store.begin(offer, RESUME).unwrap();
+    partial.write(part).unwrap();
+}
+
 /// Octets that are not all alike.
 fn content(length: usize) -> Vec<u8> {
     (0..length).map(|n| (n * 7 + n / 251) as u8).collect()
@@ -50,8 +64,7 @@ fn content(length: usize) -> Vec<u8> {
 
 #[test]
 fn a_file_arrives_with_its_date_and_its_hash() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let (dir, store) = inbox();
     let data = content(1_000_003);
     let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
     let mut partial = store
@@ -84,8 +97,7 @@ fn a_file_arrives_with_its_date_and_its_hash() {
 
 #[test]
 fn pieces_of_every_size_are_joined_in_order() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let (dir, store) = inbox();
     for piece in [1, 4095, 65_535, 256 * 1024, 256 * 1024 + 1, 700_000] {
         let data = content(if piece == 1 { 5_000 } else { 1_500_000 });
         let mut partial = store
@@ -101,8 +113,7 @@ fn pieces_of_every_size_are_joined_in_order() {
 
 #[test]
 fn a_long_file_is_synced_on_the_way_and_unlocked_at_the_end() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let (dir, store) = inbox();
     let piece = content(1 << 20);
     let offer = Incoming {
         size: Some(140 << 20),
@@ -125,8 +136,7 @@ fn a_long_file_is_synced_on_the_way_and_unlocked_at_the_end() {
 
 #[test]
 fn an_empty_file_arrives() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let (dir, store) = inbox();
     let partial = store.begin(&incoming("empty", b""), RESUME).unwrap();
     assert_eq!(partial.finish().unwrap().size, 0);
     assert_eq!(names(dir.path()), ["empty"]);
@@ -134,8 +144,7 @@ fn an_empty_file_arrives() {
 
 #[test]
 fn nothing_is_overwritten() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let (dir, store) = inbox();
     let expected = [
         ("photo.jpg", "photo.jpg"),
         ("photo.jpg", "photo (1).jpg"),
@@ -160,8 +169,7 @@ fn nothing_is_overwritten() {
 
 #[test]
 fn a_resumed_file_goes_on_where_it_stopped() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let (dir, store) = inbox();
     let data = content(900_000);
     let offer = incoming("long.bin", &data);
     let mut first = store.begin(&offer, RESUME).unwrap();
@@ -193,13 +201,10 @@ fn a_resumed_file_goes_on_where_it_stopped() {
 
 #[test]
 fn the_bare_jid_is_one_in_either_case() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let (dir, store) = inbox();
     let data = content(10);
     let offer = incoming("a", &data);
-    let mut first = store.begin(&offer, RESUME).unwrap();
-    first.write(&data[..5]).unwrap();
-    drop(first);
+    leave(&store, &offer, &data[..5]);
     let from = Incoming {
         from: "Romeo@Montague.example",
         ..offer
@@ -209,13 +214,10 @@ fn the_bare_jid_is_one_in_either_case() {
 
 #[test]
 fn another_peer_name_size_or_hash_is_another_file() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let (dir, store) = inbox();
     let data = content(10);
     let offer = incoming("a", &data);
-    let mut first = store.begin(&offer, RESUME).unwrap();
-    first.write(&data[..5]).unwrap();
-    drop(first);
+    leave(&store, &offer, &data[..5]);
     for other in [
         Incoming {
             from: "mallory@example.org",
@@ -237,13 +239,10 @@ fn another_peer_name_size_or_hash_is_another_file() {
 
 #[test]
 fn a_complete_leftover_asks_for_its_last_octet_again() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let (dir, store) = inbox();
     let data = content(1_000);
     let offer = incoming("whole", &data);
-    let mut first = store.begin(&offer, RESUME).unwrap();
-    first.write(&data).unwrap();
-    drop(first);
+    leave(&store, &offer, &data);
     let mut second = store.begin(&offer, RESUME).unwrap();
     assert_eq!(second.offset(), 999);
     second.write(&data[999..]).unwrap();
@@ -252,8 +251,7 @@ fn a_complete_leftover_asks_for_its_last_octet_again() {
 
 #[test]
 fn without_resume_a_failed_file_leaves_nothing() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let (dir, store) = inbox();
     let data = content(1_000);
     let mut partial = store.begin(&incoming("a", &data), Keep::default()).unwrap();
     partial.write(&data[..500]).unwrap();
@@ -264,8 +262,7 @@ fn without_resume_a_failed_file_leaves_nothing() {
 
 #[test]
 fn without_a_hash_nothing_is_resumed() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let (dir, store) = inbox();
     let offer = Incoming {
         md5: None,
         ..incoming("a", b"0123456789")
@@ -278,8 +275,7 @@ fn without_a_hash_nothing_is_resumed() {
 
 #[test]
 fn a_short_file_never_has_the_final_name() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let (dir, store) = inbox();
     let mut partial = store
         .begin(&incoming("a", b"0123456789"), Keep::default())
         .unwrap();
@@ -300,8 +296,7 @@ fn a_short_file_never_has_the_final_name() {
 
 #[test]
 fn more_than_declared_is_refused_and_given_up() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let (dir, store) = inbox();
     let data = content(10);
     let mut partial = store.begin(&incoming("a", &data), RESUME).unwrap();
     partial.write(&data).unwrap();
@@ -316,8 +311,7 @@ fn more_than_declared_is_refused_and_given_up() {
 
 #[test]
 fn without_a_declared_size_the_bound_holds() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let (dir, store) = inbox();
     let offer = Incoming {
         size: None,
         md5: None,
@@ -340,13 +334,10 @@ fn without_a_declared_size_the_bound_holds() {
 
 #[test]
 fn another_hash_starts_again_from_zero() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let (dir, store) = inbox();
     let data = content(100);
     let offer = incoming("a", &data);
-    let mut first = store.begin(&offer, RESUME).unwrap();
-    first.write(&[0; 50]).unwrap();
-    drop(first);
+    leave(&store, &offer, &[0; 50]);
     let mut second = store.begin(&offer, RESUME).unwrap();
     assert_eq!(second.offset(), 50);
     second.write(&data[50..]).unwrap();
@@ -357,13 +348,10 @@ fn another_hash_starts_again_from_zero() {
 
 #[test]
 fn a_range_that_the_peer_refuses_starts_from_zero() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let (dir, store) = inbox();
     let data = content(100);
     let offer = incoming("a", &data);
-    let mut first = store.begin(&offer, RESUME).unwrap();
-    first.write(&data[..50]).unwrap();
-    drop(first);
+    leave(&store, &offer, &data[..50]);
     let mut second = store.begin(&offer, RESUME).unwrap();
     second.restart().unwrap();
     assert_eq!(second.offset(), 0);
@@ -373,8 +361,7 @@ fn a_range_that_the_peer_refuses_starts_from_zero() {
 
 #[test]
 fn two_receivers_of_one_file_do_not_meet() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let (dir, store) = inbox();
     let data = content(100);
     let offer = incoming("a", &data);
     let mut first = store.begin(&offer, RESUME).unwrap();
@@ -392,8 +379,7 @@ fn two_receivers_of_one_file_do_not_meet() {
 
 #[test]
 fn names_that_are_no_component_are_refused() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let (dir, store) = inbox();
     for name in ["", ".", "..", "../a", "/etc/passwd", "a/b", "a\\b", "a\0b"] {
         let error = store
             .begin(&incoming(name, b""), Keep::default())
@@ -405,8 +391,7 @@ fn names_that_are_no_component_are_refused() {
 
 #[test]
 fn more_than_the_disk_holds_is_refused_at_once() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let (dir, store) = inbox();
     let offer = Incoming {
         size: Some(u64::MAX),
         ..incoming("a", b"")
@@ -421,8 +406,7 @@ fn more_than_the_disk_holds_is_refused_at_once() {
 
 #[test]
 fn leftovers_older_than_a_week_are_removed() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let (dir, store) = inbox();
     let data = content(100);
     for name in ["old", "held", "new"] {
         let mut partial = store.begin(&incoming(name, &data), RESUME).unwrap();
