@@ -136,7 +136,8 @@ impl<M: Machine<Event: Debug>> Hand<M> {
         }
     }
 
-    fn conn(&mut self) -> ConnId {
+    /// A connection that stands for another machine.
+    pub(crate) fn conn(&mut self) -> ConnId {
         self.conns += 1;
         let conn = ConnId(self.conns);
         self.open.insert(conn);
@@ -263,4 +264,34 @@ pub(crate) fn cuttings(input: &[u8]) -> impl Iterator<Item = [&[u8]; 3]> {
         (first..=input.len())
             .map(move |second| [&input[..first], &input[first..second], &input[second..]])
     })
+}
+
+/// Makes the table of what every phase makes of every input. `run` answers with the outputs, and
+/// whether the input was handed back, and the phase afterwards.
+pub(crate) fn table(
+    phases: &[&str],
+    inputs: &[&str],
+    run: impl Fn(&str, &str) -> (String, bool, &'static str),
+) -> String {
+    let mut table = String::from("# phase | input | outputs | phase\n");
+    for phase in phases {
+        for input in inputs {
+            let (said, taken, after) = run(phase, input);
+            let said = match (&*said, taken) {
+                ("", true) => "-",
+                ("", false) => "(not taken)",
+                (said, _) => said,
+            };
+            table.push_str(&format!("{phase} | {input} | {said} | {after}\n"));
+        }
+    }
+    table
+}
+
+/// Holds a table against the one that was looked over.
+pub(crate) fn compare(table: &str, expected: &str) {
+    for (is, should) in table.lines().zip(expected.lines()) {
+        assert_eq!(is, should);
+    }
+    assert_eq!(table, expected, "{table}");
 }

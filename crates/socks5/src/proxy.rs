@@ -3,6 +3,8 @@
 mod config;
 mod connections;
 mod requests;
+#[cfg(test)]
+mod tests;
 
 pub use config::{Allowed, ProxyConfig, ProxyEvent, ProxyStats};
 

@@ -437,4 +437,6 @@ fn arrange(hosts: Vec<StreamHost>, own: &Jid) -> Vec<StreamHost> {
 }
 
 #[cfg(test)]
+mod table;
+#[cfg(test)]
 mod tests;

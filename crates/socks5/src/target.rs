@@ -313,4 +313,6 @@ fn called<'a>(iq: &'a Iq, own: &'a Own) -> &'a Jid {
 }
 
 #[cfg(test)]
+mod table;
+#[cfg(test)]
 mod tests;

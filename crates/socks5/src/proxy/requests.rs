@@ -24,7 +24,7 @@ pub(super) fn is_ours(iq: &Iq) -> bool {
 impl Proxy {
     /// Outputs that may wait for the driver before requests are dropped: a peer that asks faster
     /// than the link takes answers gets no memory of ours.
-    const MAX_OUTPUTS: usize = 1024;
+    pub(super) const MAX_OUTPUTS: usize = 1024;
 
     pub(super) fn request(&mut self, iq: &Iq) {
         if self.out.len() >= Self::MAX_OUTPUTS {
