@@ -167,9 +167,22 @@ impl fmt::Display for Entry {
             What::Sent(stanza) => write!(f, "sends {}", brief(stanza)),
             What::Received(stanza) => write!(f, "gets {}", brief(stanza)),
             What::Event(event) => write!(f, "tells {event}"),
+            What::Net(NetInput::Received(conn, octets)) => {
+                write!(f, "receives on {conn:?} {}", beginning(octets))
+            }
+            What::Command(NetCommand::Send(conn, octets)) => {
+                write!(f, "writes on {conn:?} {}", beginning(octets))
+            }
+            What::Read(conn, octets) => write!(f, "reads on {conn:?} {}", beginning(octets)),
             other => write!(f, "{other:?}"),
         }
     }
+}
+
+/// What a handshake has fits.
+fn beginning(octets: &Bytes) -> String {
+    let shown = octets.slice(..octets.len().min(50));
+    format!("{} octets: {shown:?}", octets.len())
 }
 
 fn brief(stanza: &Stanza) -> String {
