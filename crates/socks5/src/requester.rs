@@ -21,8 +21,8 @@ use smallvec::SmallVec;
 ///
 /// Sends the StreamHosts, waits for the choice. Where that is this side itself, it takes the
 /// connection that arrived first and is still open (the only one, as soon as the Target has closed
-/// the others, which may take longer on its way than the choice); where it is a proxy, it connects to it and has
-/// it activated.
+/// the others, which may take longer on its way than the choice); where it is a proxy, it connects
+/// to it and has it activated.
 #[derive(Clone, Debug)]
 pub struct Requester {
     own: Own,
@@ -297,13 +297,13 @@ impl Requester {
     }
 
     fn net(&mut self, input: NetInput, now: Instant) -> Option<NetInput> {
-        match &input {
+        match (self.won, &input) {
             // On its way before the driver got to the `Detach`. Of an end the application hears.
-            NetInput::Received(conn, octets) if self.won == Some(*conn) => {
+            (Some(won), NetInput::Received(conn, octets)) if won == *conn => {
                 append(&mut self.early, octets);
                 return None;
             }
-            NetInput::Closed(conn) if self.won == Some(*conn) => return None,
+            (Some(won), NetInput::Closed(conn)) if won == *conn => return None,
             _ => {}
         }
         match (&self.state, &input) {

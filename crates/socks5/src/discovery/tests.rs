@@ -76,7 +76,7 @@ fn the_servers_proxy_is_found() {
     );
     // The JID is the one told, which may have a resource.
     let told = host("proxy.montague.lit/node", "192.0.2.8:8");
-    hand.iq(PROXY, "dddddddd-3", address(std::slice::from_ref(&told)));
+    hand.iq(PROXY, "dddddddd-3", address(core::slice::from_ref(&told)));
     assert_eq!(
         hand.said(),
         format!("{:?}", DiscoveryEvent::Found(Vec::from([told])))
@@ -96,13 +96,13 @@ fn given_proxies_are_only_asked_their_address_and_come_first() {
     hand.iq(SERVER, "dddddddd-1", items(&["relay.example", PROXY]));
     hand.iq(PROXY, "dddddddd-2", info("proxy", "bytestreams"));
     let one = host(PROXY, "192.0.2.8:8");
-    hand.iq(PROXY, "dddddddd-3", address(std::slice::from_ref(&one)));
+    hand.iq(PROXY, "dddddddd-3", address(core::slice::from_ref(&one)));
     let two = host("relay.example", "192.0.2.9:9");
     hand.said();
     hand.iq(
         "relay.example",
         "dddddddd-0",
-        address(std::slice::from_ref(&two)),
+        address(core::slice::from_ref(&two)),
     );
     let found = DiscoveryEvent::Found(Vec::from([two, one]));
     assert_eq!(hand.said(), format!("{found:?}"));
