@@ -433,6 +433,7 @@ fn arrange(hosts: Vec<StreamHost>, own: &Jid) -> Vec<StreamHost> {
     direct.truncate(Requester::MAX_HOSTS - kept);
     direct.append(&mut proxies);
     direct.truncate(Requester::MAX_HOSTS);
+    direct.shrink_to_fit();
     direct
 }
 
