@@ -8,7 +8,8 @@
 //!   then it stops reading. It writes what each [`NetCommand::Send`] holds in one write.
 //! * **After `Detach`** it is the application's: the driver reads no more for the machine. Octets of
 //!   the stream that had been read are pulled from the machine that led the handshake (`early`),
-//!   and stand before those that the socket still has.
+//!   and stand before those that the socket still has. A driver with a full link may get to the
+//!   `Detach` late: until then it passes on what comes, and the machine keeps it.
 //! * **The end.** [`NetInput::Closed`] tells the machine that a connection is gone or that the peer
 //!   shut its half down. The machine answers with [`NetCommand::Close`] for every connection that
 //!   it was told of and did not detach, whatever became of it: what is not detached and not closed

@@ -239,7 +239,7 @@ impl Relay {
         proxy.ended(session.addr);
     }
 
-    fn of(&mut self, conn: ConnId) -> (usize, usize) {
+    fn of(&self, conn: ConnId) -> (usize, usize) {
         let found = self.sessions.iter().enumerate().find_map(|(nth, session)| {
             let leg = session.ends.iter().position(|leg| leg.conn == conn)?;
             Some((nth, leg))
