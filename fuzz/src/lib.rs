@@ -8,8 +8,10 @@ extern crate alloc;
 
 mod doors;
 mod session;
+mod socks5;
 mod stream;
 
 pub use doors::doors;
 pub use session::session;
+pub use socks5::{socks5_client, socks5_server};
 pub use stream::{decode, framer_cuts, hot_scan};

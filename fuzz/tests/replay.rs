@@ -53,3 +53,13 @@ fn framer_cuts() {
 fn session() {
     replay("session", bytestreams_fuzz::session);
 }
+
+#[test]
+fn socks5_client() {
+    replay("socks5_client", bytestreams_fuzz::socks5_client);
+}
+
+#[test]
+fn socks5_server() {
+    replay("socks5_server", bytestreams_fuzz::socks5_server);
+}
