@@ -156,7 +156,7 @@ fn decoys<T: App>(world: &mut World<User, User, T>, chooser: &mut dyn Chooser) -
             // Never a whole handshake: nobody can tell a StreamHost that lies from one that does
             // not.
             _ => Place::Speaks(babble(
-                [&[5, 0][..], &[5, 0xff], &[5, 1, 0, 3], &[4]]
+                [&[5, 0, 5, 1][..], &[5, 0xff], &[5, 1, 0, 3], &[4]]
                     .map(Bytes::copy_from_slice)
                     .to_vec(),
                 4,
