@@ -56,6 +56,13 @@ impl Table {
         self.places.get_mut(usize::from(tag(id)))?.take()
     }
 
+    /// Takes all out. Their ids are not made again.
+    pub(crate) fn take_all(&mut self) -> Vec<Box<Transfer>> {
+        self.streams.clear();
+        let places = core::mem::take(&mut self.places);
+        places.into_iter().flatten().collect()
+    }
+
     /// Gives a transfer another peer and stream.
     pub(crate) fn rename(&mut self, id: TransferId, peer: Jid, sid: Sid) {
         let Some(transfer) = self.get(id) else {
@@ -178,6 +185,10 @@ mod tests {
         assert!(table.get(first).is_none());
         assert!(table.get(second).is_some());
         assert_eq!(table.iter().count(), 1);
+        assert_eq!(table.take_all().len(), 1);
+        assert_eq!((table.len(), table.iter().count()), (0, 0));
+        let third = put(&mut table, "a@x/1", "s");
+        assert!(![first, second].contains(&third));
     }
 
     #[test]

@@ -121,7 +121,7 @@ impl Transfers {
         self.silence.stop();
         self.queue.retain(Self::outlives_link);
         self.close_everything();
-        let live = core::mem::take(&mut self.live);
+        let live = self.live.take_all();
         let ended = live.iter().filter(|transfer| !transfer.is_over());
         let mut ended: Vec<TransferId> = ended.map(|transfer| transfer.id).collect();
         ended.sort_unstable();

@@ -168,10 +168,16 @@ impl Transfers {
         self.touch(id, now);
     }
 
-    /// Takes the first octets of a Sender.
-    pub(super) fn began(&mut self, id: TransferId, octets: Bytes, now: Instant) {
+    /// Takes the first octets of a Sender, and those that were on their way before the driver got to
+    /// the `Detach`.
+    pub(super) fn began(&mut self, id: TransferId, conn: ConnId, octets: Bytes, now: Instant) {
         if let Some((conn, via)) = self.quiet(id) {
-            self.moving(id, conn, &via, octets, now);
+            return self.moving(id, conn, &via, octets, now);
+        }
+        if let Ok(Stage::Socks5(phase)) = self.get_mut(id).map(|transfer| &mut transfer.stage) {
+            if let Phase::Moving(moving) = &mut **phase {
+                moving.append(conn, &octets);
+            }
         }
     }
 

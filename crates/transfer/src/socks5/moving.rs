@@ -120,8 +120,8 @@ impl Transfers {
                     requester.early()
                 };
                 self.close_all_but(id, Some(conn));
-                self.expect_no_more(id, &Phase::Requesting(requester), now);
                 self.moving(id, conn, &via, early, now);
+                self.expect_no_more(id, &Phase::Requesting(requester), now);
             }
             (Phase::Trying(target), Told::Established { conn, via }) => {
                 self.connected(id, target, conn, via, now);

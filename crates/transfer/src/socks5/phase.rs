@@ -1,8 +1,9 @@
 //! How far a SOCKS5 bytestream is.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use bytes::Bytes;
-use bytestreams_machine::{ConnId, Input, Instant, Machine, Output};
+use bytestreams_machine::{ConnId, HANDSHAKE_OCTETS, Input, Instant, Machine, Output};
 use bytestreams_socks5::{Event, Requester, Target, Via};
 
 /// The negotiation of one bytestream, then its socket.
@@ -38,6 +39,18 @@ pub(crate) struct Moving {
     pub(super) early: Bytes,
     /// The peer will send no more.
     pub(super) gone: bool,
+}
+
+impl Moving {
+    /// Appends what came before the socket was the application's, which a driver bounds.
+    pub(super) fn append(&mut self, conn: ConnId, octets: &Bytes) {
+        if self.conn == conn && self.early.len() + octets.len() <= HANDSHAKE_OCTETS {
+            let mut early = Vec::with_capacity(self.early.len() + octets.len());
+            early.extend_from_slice(&self.early);
+            early.extend_from_slice(octets);
+            self.early = early.into();
+        }
+    }
 }
 
 impl Phase {

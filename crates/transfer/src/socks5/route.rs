@@ -42,12 +42,12 @@ impl Transfers {
         let Some(wanted) = self.socks5.hosts.takes(listen) else {
             return Some(input);
         };
+        self.socks5.sockets.insert(conn, Owner::Inbound);
         if !wanted {
             // It was on its way when we stopped listening.
-            self.command(NetCommand::Close(conn));
+            self.close(conn);
             return None;
         }
-        self.socks5.sockets.insert(conn, Owner::Inbound);
         if self
             .socks5
             .inbound
@@ -97,7 +97,7 @@ impl Transfers {
                 if let Some(Stage::Socks5(phase)) = transfer.map(|transfer| &mut transfer.stage) {
                     match phase.handle_input(Input::Net(input), now) {
                         Some(Input::Net(NetInput::Received(_, octets))) => {
-                            self.began(id, octets, now);
+                            self.began(id, conn, octets, now);
                         }
                         Some(Input::Net(NetInput::Closed(_))) => self.socket_closed(id, conn, now),
                         Some(Input::Net(_) | Input::Stanza(_)) | None => {}

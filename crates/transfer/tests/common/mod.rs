@@ -2,12 +2,14 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use bytes::Bytes;
-use bytestreams_machine::{Entropy, Input, Instant, Machine, Output, Own, Responder, Stack};
+use bytestreams_machine::{
+    Entropy, Input, Instant, Machine, NetCommand, NetInput, Output, Own, Responder, Stack,
+};
 use bytestreams_stanza::{
     Carrier, Close, Condition, Data, DiscoInfo, Field, FieldType, File, Form, FormType, Id,
     Identity, Iq, IqBody, Jid, Open, Payload, Range, Si, Sid, Stanza, StanzaError, ns,
 };
-use bytestreams_transfer::{Config, Event, Options, TransferId, Transfers};
+use bytestreams_transfer::{Config, Event, Method, Options, TransferId, Transfers};
 use core::time::Duration;
 
 pub(crate) const ME: &str = "romeo@montague.lit/orchard";
@@ -66,6 +68,8 @@ pub(crate) struct Solo {
     pub(crate) now: Instant,
     pub(crate) events: Vec<Event>,
     pub(crate) stanzas: Vec<Stanza>,
+    /// What it wants done with sockets; nothing, in band.
+    pub(crate) nets: Vec<NetCommand>,
 }
 
 impl Solo {
@@ -80,6 +84,7 @@ impl Solo {
             now,
             events: Vec::new(),
             stanzas: Vec::new(),
+            nets: Vec::new(),
         }
     }
 
@@ -99,9 +104,26 @@ impl Solo {
             match output {
                 Output::Stanza(stanza) => self.stanzas.push(stanza),
                 Output::Event(event) => self.events.push(event),
-                Output::Net(command) => panic!("{command:?}"),
+                Output::Net(command) => {
+                    let methods = &self.stack.machine.config().methods;
+                    assert!(methods.contains(&Method::Socks5), "{command:?}");
+                    self.nets.push(command);
+                }
             }
         }
+    }
+
+    /// Tells it what happened to a socket.
+    #[track_caller]
+    pub(crate) fn net(&mut self, input: NetInput) {
+        let rest = self.stack.handle_input(Input::Net(input), self.now);
+        assert_eq!(rest, None, "not its");
+        self.drain();
+    }
+
+    pub(crate) fn take_nets(&mut self) -> Vec<NetCommand> {
+        self.drain();
+        core::mem::take(&mut self.nets)
     }
 
     /// Gives it a stanza from somebody, and answers what it did not take.
