@@ -1,7 +1,7 @@
 //! The connections that are not relayed yet, many of which say nothing.
 
+use super::client::Client;
 use super::lock;
-use crate::endpoint::Conn;
 use bytestreams_machine::{ConnId, NetCommand, NetInput};
 use core::fmt;
 use core::task::{Context, Waker};
@@ -16,12 +16,12 @@ use tokio::net::TcpStream;
 pub(super) struct Connections {
     next: u64,
     conns: HashMap<ConnId, Entry>,
-    detached: HashMap<ConnId, Conn>,
+    detached: HashMap<ConnId, Client>,
     woken: Arc<Mutex<Woken>>,
 }
 
 struct Entry {
-    conn: Conn,
+    client: Client,
     signal: Arc<Signal>,
 }
 
@@ -84,23 +84,23 @@ impl Connections {
             queued: Mutex::default(),
         });
         signal.wake_by_ref();
-        let conn = Conn::new(stream);
-        self.conns.insert(id, Entry { conn, signal });
+        let client = Client::new(stream);
+        self.conns.insert(id, Entry { client, signal });
         id
     }
 
     /// Carries out a command. [`Connections::poll`] afterwards.
     pub(super) fn carry_out(&mut self, command: NetCommand) {
         match command {
-            NetCommand::Send(id, octets) => self.change(id, |conn| conn.send(octets)),
-            NetCommand::ShutdownWrite(id) => self.change(id, Conn::shutdown),
+            NetCommand::Send(id, octets) => self.change(id, |client| client.send(octets)),
+            NetCommand::ShutdownWrite(id) => self.change(id, Client::shutdown),
             NetCommand::Close(id) => {
                 self.detached.remove(&id);
-                self.change(id, Conn::close);
+                self.change(id, Client::close);
             }
             NetCommand::Detach(id) => {
                 if let Some(entry) = self.conns.remove(&id) {
-                    self.detached.insert(id, entry.conn);
+                    self.detached.insert(id, entry.client);
                 }
             }
             // A proxy listens all the time, and calls nobody.
@@ -108,15 +108,15 @@ impl Connections {
         }
     }
 
-    fn change(&mut self, id: ConnId, what: impl FnOnce(&mut Conn)) {
+    fn change(&mut self, id: ConnId, what: impl FnOnce(&mut Client)) {
         if let Some(entry) = self.conns.get_mut(&id) {
-            what(&mut entry.conn);
+            what(&mut entry.client);
             entry.signal.wake_by_ref();
         }
     }
 
     /// Takes a connection out that was detached.
-    pub(super) fn take(&mut self, id: ConnId) -> Option<Conn> {
+    pub(super) fn take(&mut self, id: ConnId) -> Option<Client> {
         self.detached.remove(&id)
     }
 
@@ -139,7 +139,7 @@ impl Connections {
             *lock(&entry.signal.queued) = false;
             let waker = Waker::from(entry.signal.clone());
             if !entry
-                .conn
+                .client
                 .poll(id, inputs, &mut Context::from_waker(&waker))
             {
                 self.conns.remove(&id);

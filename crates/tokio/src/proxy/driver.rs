@@ -1,11 +1,12 @@
 //! The task that carries out what the machine asks for.
 
+use super::client::joined;
 use super::connections::Connections;
 use super::listen::Acceptor;
 use super::shared::{Shared, Stage};
 use super::uplink::Uplink;
 use super::{Event, Outcome, Relayed, Relays};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use bytestreams_machine::{
     ConnId, Input, ListenId, Machine, NetCommand, NetInput, Output, Stack, turn,
 };
@@ -238,11 +239,15 @@ impl Driver {
         };
         let sides = [first, second].map(|id| self.side(id));
         let [Some((a, early_a, unsent_a)), Some((b, early_b, unsent_b))] = sides else {
+            // One has just gone. The other gets no end in order: it was told that it stands.
+            for (stream, ..) in sides.iter().flatten() {
+                let _ = stream.set_zero_linger();
+            }
             self.stack.machine.ended(addr);
             return;
         };
         // What is to be written to the one comes before what the other has sent.
-        let early = [joined(unsent_b, early_a), joined(unsent_a, early_b)];
+        let early = [joined(&unsent_b, early_a), joined(&unsent_a, early_b)];
         let task = self.sessions.spawn(self.relays.relay([a, b], early));
         let began = Instant::now();
         self.running.insert(task.id(), Session { addr, began });
@@ -324,14 +329,4 @@ impl Future for Driver {
         cx.waker().wake_by_ref();
         Poll::Pending
     }
-}
-
-fn joined(first: Bytes, second: Bytes) -> Bytes {
-    if first.is_empty() {
-        return second;
-    }
-    let mut both = BytesMut::with_capacity(first.len() + second.len());
-    both.extend_from_slice(&first);
-    both.extend_from_slice(&second);
-    both.freeze()
 }

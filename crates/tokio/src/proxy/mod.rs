@@ -24,6 +24,7 @@
 //! Out of scope: what the protocol says, which is the business of
 //! [`bytestreams_socks5::Proxy`].
 
+mod client;
 mod connections;
 mod copy;
 mod driver;
