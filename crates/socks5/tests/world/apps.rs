@@ -1,10 +1,10 @@
-//! What the ends do with their streams, and what the proxy does with those that it relays.
+//! What the ends do with their streams.
 
 use crate::host::{Host, LISTEN, Told};
 use bytes::Bytes;
-use bytestreams_machine::{ConnId, Instant, NetCommand, Stack};
+use bytestreams_machine::{ConnId, Instant, NetCommand};
 use bytestreams_sim::{App, Context};
-use bytestreams_socks5::{DstAddr, Proxy, ProxyEvent, Reason, Via};
+use bytestreams_socks5::{Reason, Via};
 use bytestreams_stanza::{Jid, Sid, StreamHost};
 use core::time::Duration;
 
@@ -199,124 +199,5 @@ impl App for User {
     fn session(told: &Told) -> Option<(u64, bool)> {
         let _ = told;
         Some((0, true))
-    }
-}
-
-/// What a proxy does with its connections.
-pub(crate) struct Relay {
-    pub(crate) sessions: Vec<Session>,
-    listens: bool,
-    /// How many it has relayed.
-    pub(crate) activated: u32,
-}
-
-pub(crate) struct Session {
-    addr: DstAddr,
-    ends: [Leg; 2],
-    until: Instant,
-}
-
-#[derive(Clone, Copy)]
-struct Leg {
-    conn: ConnId,
-    ended: bool,
-}
-
-impl Relay {
-    pub(crate) fn new() -> Self {
-        Self {
-            sessions: Vec::new(),
-            listens: false,
-            activated: 0,
-        }
-    }
-
-    fn end(&mut self, nth: usize, proxy: &mut Proxy, cx: &mut Context<'_>) {
-        let session = self.sessions.remove(nth);
-        for leg in session.ends {
-            cx.net(NetCommand::Close(leg.conn));
-        }
-        proxy.ended(session.addr);
-    }
-
-    fn of(&self, conn: ConnId) -> (usize, usize) {
-        let found = self.sessions.iter().enumerate().find_map(|(nth, session)| {
-            let leg = session.ends.iter().position(|leg| leg.conn == conn)?;
-            Some((nth, leg))
-        });
-        found.expect("a connection that is relayed")
-    }
-}
-
-impl App for Relay {
-    type Machine = Stack<Proxy>;
-
-    fn event(&mut self, stack: &mut Stack<Proxy>, event: ProxyEvent, cx: &mut Context<'_>) {
-        let ProxyEvent::Activated {
-            addr,
-            first,
-            second,
-            ..
-        } = event
-        else {
-            panic!("{event:?}");
-        };
-        self.activated += 1;
-        for (from, to) in [(first, second), (second, first)] {
-            let early = stack.machine.early(from);
-            if !early.is_empty() {
-                cx.net(NetCommand::Send(to, early));
-            }
-        }
-        let leg = |conn| Leg { conn, ended: false };
-        self.sessions.push(Session {
-            addr,
-            ends: [leg(first), leg(second)],
-            until: cx.now + PATIENCE,
-        });
-    }
-
-    fn act(&mut self, stack: &mut Stack<Proxy>, cx: &mut Context<'_>) {
-        if !core::mem::replace(&mut self.listens, true) {
-            cx.net(NetCommand::Listen(LISTEN));
-        }
-        let mut idle = |session: &Session| session.until <= cx.now;
-        if let Some(nth) = self.sessions.iter().position(&mut idle) {
-            self.end(nth, &mut stack.machine, cx);
-        }
-    }
-
-    fn wake(&self) -> Option<Instant> {
-        self.sessions.iter().map(|session| session.until).min()
-    }
-
-    fn is_done(&self) -> bool {
-        true
-    }
-
-    fn octets(
-        &mut self,
-        stack: &mut Stack<Proxy>,
-        conn: ConnId,
-        octets: Bytes,
-        cx: &mut Context<'_>,
-    ) {
-        let (nth, leg) = self.of(conn);
-        let session = &mut self.sessions[nth];
-        session.until = cx.now + PATIENCE;
-        let other = session.ends[1 - leg].conn;
-        if !octets.is_empty() {
-            return cx.net(NetCommand::Send(other, octets));
-        }
-        session.ends[leg].ended = true;
-        cx.net(NetCommand::ShutdownWrite(other));
-        if session.ends.iter().all(|leg| leg.ended) {
-            self.end(nth, &mut stack.machine, cx);
-        }
-    }
-
-    fn reset(&mut self, stack: &mut Stack<Proxy>, conn: ConnId, cx: &mut Context<'_>) {
-        let (nth, _) = self.of(conn);
-        self.end(nth, &mut stack.machine, cx);
     }
 }

@@ -4,7 +4,6 @@ use bytes::Bytes;
 use bytestreams_machine::{
     ConnId, Ids, Input, Instant, ListenId, Machine, NetInput, Output, Own, Responder, Token,
 };
-use bytestreams_sim::Net;
 use bytestreams_socks5::{
     Event, FailedHosts, Inbound, InboundEvent, Reason, Requester, Target, Via, refusal,
 };
@@ -253,15 +252,5 @@ impl Machine for Host {
         let target = self.target.as_ref().and_then(Machine::poll_timeout);
         let all = [requester, target, self.inbound.poll_timeout()];
         all.into_iter().flatten().min()
-    }
-}
-
-/// The proxy's StreamHost, before it listens.
-pub(crate) fn proxy_host(jid: Jid) -> StreamHost {
-    let [address, _] = Net::addresses_of(bytestreams_sim::Side::Third);
-    StreamHost {
-        jid,
-        host: address.to_string().as_str().into(),
-        port: Net::port_of(bytestreams_sim::Side::Third),
     }
 }

@@ -10,19 +10,21 @@
 
 mod apps;
 mod host;
+mod relay;
 
-use apps::{Offer, Relay, User};
+use apps::{Offer, User};
 use bytes::Bytes;
-use bytestreams_machine::{ConnectError, Instant, Stack};
+use bytestreams_machine::{ConnectError, Instant};
 use bytestreams_sim::{
     App, Broken, Chooser, Faults, NetFaults, Outcome, Place, Side, Stranger, World, babble,
     every_run, seeds, silent,
 };
-use bytestreams_socks5::{Allowed, DstAddr, Proxy, ProxyConfig};
+use bytestreams_socks5::{Allowed, DstAddr, ProxyConfig};
 use bytestreams_stanza::{Jid, Sid, StreamHost};
 use core::net::SocketAddr;
 use core::time::Duration;
-use host::{Host, proxy_host};
+use host::Host;
+use relay::{Relay, proxy, proxy_host};
 
 const TARGET: &str = "juliet@capulet.lit/balcony";
 const PROXY: &str = "streams.montague.lit";
@@ -119,17 +121,6 @@ fn ends(plan: &Plan) -> (Node<User>, Node<User>) {
 
 type Node<A> = (Jid, <A as App>::Machine, A);
 
-fn proxy() -> Node<Relay> {
-    let config = ProxyConfig {
-        hosts: vec![proxy_host(jid(PROXY))],
-        allowed: Allowed::Any,
-        ..ProxyConfig::default()
-    };
-    let responder = Proxy::responder("urn:test", "a proxy");
-    let stack = Stack::new(Proxy::new(config), responder);
-    (jid(PROXY), stack, Relay::new())
-}
-
 fn direct(plan: &Plan) -> World<User, User> {
     let (left, right) = ends(plan);
     World::new(left, right)
@@ -137,7 +128,11 @@ fn direct(plan: &Plan) -> World<User, User> {
 
 fn proxied(plan: &Plan) -> World<User, User, Relay> {
     let (left, right) = ends(plan);
-    World::with_third(left, right, proxy())
+    let config = ProxyConfig {
+        allowed: Allowed::Any,
+        ..ProxyConfig::default()
+    };
+    World::with_third(left, right, proxy(jid(PROXY), config))
 }
 
 /// Addresses of the Requester at which it is not to be found, and what happens there instead.

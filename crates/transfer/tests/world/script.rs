@@ -1,59 +1,48 @@
-//! Many transfers both ways, in worlds where things go wrong.
-//!
-//! `BYTESTREAMS_WORLDS` says how many times as many worlds to walk.
-#![allow(
-    clippy::wildcard_enum_match_arm,
-    reason = "tests look for one thing among many"
-)]
+//! An application that sends what it has planned and takes what comes.
 
-extern crate alloc;
-
-mod common;
-
+use crate::common::jid;
 use alloc::collections::BTreeMap;
-
 use bytes::Bytes;
-use bytestreams_machine::{Entropy, Instant, Stack};
-use bytestreams_sim::{
-    App, Broken, Chooser, Context, Faults, Outcome, Stranger, World, every_run, seeds,
-};
-use bytestreams_stanza::{Carrier, File, Jid, Range, Sid};
-use bytestreams_transfer::{
-    Blocked, Config, Event, Incomplete, Keepalive, Options, Reason, TransferId, Transfers, Window,
-};
-use common::{ME, PEER, jid, stack};
-use core::num::NonZeroU16;
+use bytestreams_machine::{ConnId, Entropy, Instant, Stack};
+use bytestreams_sim::{App, Context};
+use bytestreams_stanza::{File, Jid, Range, Sid};
+use bytestreams_transfer::{Blocked, Event, Incomplete, Options, Reason, TransferId, Transfers};
 use core::time::Duration;
 
 /// How long the application lets a bare stream be silent: the machine cannot know what it means.
 const BARE_PATIENCE: Duration = Duration::from_secs(900);
 
 #[derive(Clone, Debug)]
-struct Plan {
-    size: usize,
-    announced: bool,
-    options: Options,
+pub(crate) struct Plan {
+    pub(crate) size: usize,
+    pub(crate) announced: bool,
+    pub(crate) options: Options,
 }
 
 #[derive(Debug)]
-struct Sending {
-    kind: u8,
+pub(crate) struct Sending {
+    pub(crate) kind: u8,
     size: usize,
     from: usize,
-    until: usize,
-    at: usize,
+    pub(crate) until: usize,
+    pub(crate) at: usize,
     established: bool,
-    finished: bool,
+    pub(crate) finished: bool,
     announced: bool,
+    /// Its socket, where it has one.
+    pub(crate) conn: Option<ConnId>,
 }
 
 #[derive(Debug)]
-struct Receiving {
-    kind: u8,
-    until: Option<usize>,
-    at: usize,
+pub(crate) struct Receiving {
+    pub(crate) kind: u8,
+    from: usize,
+    pub(crate) until: Option<usize>,
+    pub(crate) at: usize,
     ended: bool,
     completed: bool,
+    /// Its socket, where it has one.
+    pub(crate) conn: Option<ConnId>,
     /// The disk is busy until then.
     busy: Option<Instant>,
     /// A bare stream is given up then.
@@ -62,27 +51,29 @@ struct Receiving {
 
 /// What has become of the transfers of one end.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Tally {
-    sent: u32,
-    received: u32,
-    declined: u32,
-    failed: u32,
-    fell_back: u32,
+pub(crate) struct Tally {
+    pub(crate) sent: u32,
+    pub(crate) received: u32,
+    pub(crate) declined: u32,
+    pub(crate) failed: u32,
+    pub(crate) fell_back: u32,
+    /// Sent over a socket.
+    pub(crate) by_socket: u32,
 }
 
 /// An application that sends what it has planned and takes what comes.
-struct Script {
+pub(crate) struct Script {
     side: u8,
     to: Jid,
-    plans: Vec<Plan>,
+    pub(crate) plans: Vec<Plan>,
     started: u8,
     /// Whether it declines, cancels and loses its patience with its disk now and then.
     moody: bool,
-    sending: BTreeMap<TransferId, Sending>,
-    receiving: BTreeMap<TransferId, Receiving>,
-    tally: Tally,
+    pub(crate) sending: BTreeMap<TransferId, Sending>,
+    pub(crate) receiving: BTreeMap<TransferId, Receiving>,
+    pub(crate) tally: Tally,
     idle: bool,
-    wrong: Option<String>,
+    pub(crate) wrong: Option<String>,
 }
 
 /// What a file holds at a place: another thing in each of them.
@@ -90,12 +81,12 @@ fn octet(kind: u8, at: usize) -> u8 {
     (at ^ (at >> 8) ^ (at >> 16)) as u8 ^ kind.wrapping_mul(151)
 }
 
-fn piece(kind: u8, from: usize, until: usize) -> Bytes {
+pub(crate) fn piece(kind: u8, from: usize, until: usize) -> Bytes {
     (from..until).map(|at| octet(kind, at)).collect()
 }
 
 impl Script {
-    fn new(side: u8, to: &str, plans: Vec<Plan>, moody: bool) -> Self {
+    pub(crate) fn new(side: u8, to: &str, plans: Vec<Plan>, moody: bool) -> Self {
         Self {
             side,
             to: jid(to),
@@ -114,7 +105,7 @@ impl Script {
         self.moody && cx.chooser.rarely(one_in)
     }
 
-    fn demand(&mut self, right: bool, what: &str) {
+    pub(crate) fn demand(&mut self, right: bool, what: &str) {
         if !right && self.wrong.is_none() {
             self.wrong = Some(format!("end {}: {what}", self.side));
         }
@@ -152,6 +143,7 @@ impl Script {
             established: false,
             finished: false,
             announced: plan.announced,
+            conn: None,
         };
         self.sending.insert(id, sending);
     }
@@ -186,10 +178,12 @@ impl Script {
         );
         let receiving = Receiving {
             kind: kind.unwrap_or(0),
+            from,
             until: size,
             at: from,
             ended: false,
             completed: false,
+            conn: None,
             busy: None,
             patience: (!announced).then(|| cx.now + BARE_PATIENCE),
         };
@@ -198,7 +192,7 @@ impl Script {
 
     fn write(&mut self, machine: &mut Transfers, now: Instant) {
         for (id, sending) in &mut self.sending {
-            if !sending.established || sending.finished {
+            if !sending.established || sending.finished || sending.conn.is_some() {
                 continue;
             }
             let mut left = piece(sending.kind, sending.at, sending.until);
@@ -286,9 +280,12 @@ impl App for Script {
                     sending.at = sending.from;
                 }
             }
-            Event::Established { id, .. } => {
+            Event::Established { id, conn, .. } => {
                 if let Some(sending) = self.sending.get_mut(&id) {
                     sending.established = true;
+                }
+                if let Some(conn) = conn {
+                    self.has_socket(id, conn, machine, cx);
                 }
             }
             Event::Ended { id } => {
@@ -308,6 +305,10 @@ impl App for Script {
                     sending.from = 0;
                     sending.at = 0;
                     sending.until = sending.size;
+                    sending.conn = None;
+                } else if let Some(receiving) = self.receiving.get_mut(&id) {
+                    receiving.at = receiving.from;
+                    receiving.conn = None;
                 }
             }
             Event::Done { id } => {
@@ -317,6 +318,7 @@ impl App for Script {
                     let whole = sending.at == sending.until;
                     self.demand(whole || !sending.announced, "done means sent");
                     self.tally.sent += 1;
+                    self.tally.by_socket += u32::from(sending.conn.is_some());
                 } else if let Some(receiving) = self.receiving.remove(&id) {
                     let whole = receiving.until.is_none_or(|most| receiving.at == most);
                     self.demand(receiving.completed && whole, "done means received");
@@ -355,6 +357,20 @@ impl App for Script {
         self.idle = machine.is_idle();
     }
 
+    fn octets(
+        &mut self,
+        stack: &mut Stack<Transfers>,
+        conn: ConnId,
+        octets: Bytes,
+        cx: &mut Context<'_>,
+    ) {
+        self.socket_heard(conn, &octets, &mut stack.machine, cx);
+    }
+
+    fn reset(&mut self, stack: &mut Stack<Transfers>, conn: ConnId, cx: &mut Context<'_>) {
+        self.socket_broke(conn, &mut stack.machine, cx);
+    }
+
     fn wake(&self) -> Option<Instant> {
         let all = self.receiving.values();
         all.flat_map(|r| [r.busy, r.patience]).flatten().min()
@@ -382,171 +398,4 @@ impl App for Script {
             _ => None,
         }
     }
-}
-
-fn plans(chooser: &mut dyn Chooser, most: u32) -> Vec<Plan> {
-    let count = chooser.choose(most + 1);
-    (0..count)
-        .map(|_| {
-            let mut options = Options::default();
-            options.carrier = match chooser.choose(4) {
-                0 => Carrier::Message,
-                _ => Carrier::Iq,
-            };
-            options.block_size = match chooser.choose(3) {
-                0 => None,
-                1 => NonZeroU16::new(300),
-                _ => NonZeroU16::new(4096),
-            };
-            options.window = match chooser.choose(4) {
-                0 => Window::Blocks(NonZeroU16::MIN),
-                1 => Window::Blocks(NonZeroU16::new(5).expect("5")),
-                _ => Window::Auto,
-            };
-            Plan {
-                size: [0, 1, 299, 300, 4095, 4097, 9000][chooser.choose(7) as usize],
-                announced: chooser.choose(4) != 0,
-                options,
-            }
-        })
-        .collect()
-}
-
-fn world(chooser: &mut dyn Chooser, most: u32, moody: bool) -> World<Script, Script> {
-    let mut config = Config::default();
-    config.allow_unannounced = true;
-    let end = |side: u8, own: &str, to: &str, chooser: &mut dyn Chooser| {
-        let script = Script::new(side, to, plans(chooser, most), moody);
-        (jid(own), stack(own, config.clone(), Instant::ZERO), script)
-    };
-    let left = end(0, ME, PEER, chooser);
-    let right = end(1, PEER, ME, chooser);
-    World::new(left, right)
-}
-
-fn run(world: &mut World<Script, Script>, chooser: &mut dyn Chooser) -> Result<Outcome, Broken> {
-    world.run(chooser, |world| {
-        for (app, stack) in [
-            (&world.left.app, &world.left.machine),
-            (&world.right.app, &world.right.machine),
-        ] {
-            if let Some(wrong) = &app.wrong {
-                return Err(wrong.clone());
-            }
-            let known = app.sending.len() + app.receiving.len();
-            if stack.machine.len() < known && world.left.is_online() && world.right.is_online() {
-                // The event that tells of the end may be still on its way.
-                continue;
-            }
-        }
-        Ok(())
-    })
-}
-
-/// How many worlds: more where the environment says so.
-fn worlds(few: u64) -> u64 {
-    let factor = std::env::var("BYTESTREAMS_WORLDS").ok();
-    few * factor.and_then(|f| f.parse().ok()).unwrap_or(1)
-}
-
-#[test]
-fn on_a_healthy_link_everything_arrives() {
-    seeds(0..worlds(4000), |chooser| {
-        let mut world = world(chooser, 4, false);
-        world.link.faults = Faults::HARMLESS;
-        world.link.stranger = Some(Stranger::parrot(jid("eve@example.org/x")));
-        let planned = [&world.left, &world.right].map(|end| end.app.plans.len() as u32);
-        let outcome = run(&mut world, chooser)?;
-        let [left, right] = [world.left.app.tally, world.right.app.tally];
-        for (tally, ours, theirs) in [
-            (left, planned[0], planned[1]),
-            (right, planned[1], planned[0]),
-        ] {
-            let whole = Tally {
-                sent: ours,
-                received: theirs,
-                ..Tally::default()
-            };
-            if tally.sent != whole.sent || tally.received != whole.received {
-                return Err(world.broken(format!("{tally:?} where {whole:?} was planned")));
-            }
-        }
-        Ok(outcome)
-    });
-}
-
-#[test]
-fn whatever_goes_wrong_both_ends_come_to_their_end() {
-    seeds(0..worlds(4000), |chooser| {
-        let mut world = world(chooser, 4, true);
-        world.link.faults = Faults::SOME;
-        run(&mut world, chooser)
-    });
-}
-
-#[test]
-fn cancelling_and_declining_leave_nothing_behind() {
-    seeds(0..worlds(4000), |chooser| {
-        let mut world = world(chooser, 4, true);
-        world.link.faults = Faults::HARMLESS;
-        run(&mut world, chooser)
-    });
-}
-
-/// Walks every run of a world in which one plan is carried out and `budget` things go wrong.
-fn every_run_of(plan: &Plan, budget: u32) -> u64 {
-    every_run(200_000, |chooser| {
-        let mut config = Config::default();
-        config.allow_unannounced = true;
-        // Two links that are asked at the same moments have very many orders.
-        config.keepalive = Keepalive::Off;
-        let end = |side, own: &str, to: &str, plans| {
-            let script = Script::new(side, to, plans, false);
-            (jid(own), stack(own, config.clone(), Instant::ZERO), script)
-        };
-        let mut world = World::new(
-            end(0, ME, PEER, vec![plan.clone()]),
-            end(1, PEER, ME, Vec::new()),
-        );
-        world.link.delays = vec![Duration::from_millis(10)];
-        world.link.faults = Faults {
-            drop: 2,
-            bounce: 2,
-            repeat: 2,
-            // Behind a link that is gone each try comes back with one of several errors: where
-            // the tries are many, by message and of a bare stream, those are too many runs.
-            disconnect: match (plan.announced, plan.options.carrier) {
-                (true, Carrier::Iq) => 2,
-                (false, _) | (_, Carrier::Message) => 0,
-            },
-            budget,
-            ..Faults::NONE
-        };
-        run(&mut world, chooser)
-    })
-}
-
-#[test]
-fn every_run_of_a_small_world_ends() {
-    let mut runs = 0;
-    for announced in [true, false] {
-        for carrier in [Carrier::Iq, Carrier::Message] {
-            for window in [1, 3] {
-                let mut options = Options::default();
-                options.carrier = carrier;
-                options.window = Window::Blocks(NonZeroU16::new(window).expect("not 0"));
-                options.block_size = NonZeroU16::new(300);
-                let plan = Plan {
-                    size: 700,
-                    announced,
-                    options,
-                };
-                let these = every_run_of(&plan, 1);
-                println!("{these} runs: {announced} {carrier:?} {window}");
-                runs += these;
-            }
-        }
-    }
-    println!("{runs} runs");
-    assert!(runs > 1000, "{runs} runs");
 }
