@@ -4,6 +4,10 @@
 //! `BYTESTREAMS_FULL=1 cargo test --release -p bytestreams-cli --test proxy_load -- --nocapture`
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test may fail anywhere")]
+#![expect(
+    clippy::std_instead_of_alloc,
+    reason = "a test of the standard library"
+)]
 
 mod common;
 mod proxied;
@@ -11,14 +15,16 @@ mod proxied;
 use bytestreams_stanza::{Jid, Sid};
 use bytestreams_tokio::proxy::{DstAddr, raise_open_files};
 use common::{LONG, Running, content};
+use core::net::SocketAddr;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::time::Duration;
 use proxied::{JULIET, Proxied, ROMEO, shaken};
 use std::collections::VecDeque;
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 fn full() -> bool {
     std::env::var_os("BYTESTREAMS_FULL").is_some()
