@@ -9,7 +9,7 @@ use bytestreams_stanza::{Iq, Stanza};
 pub(crate) const METHODS: &[Method] = &[Method::Ibb];
 
 #[derive(Debug, Default)]
-pub(crate) struct Shared;
+pub(crate) struct Shared {}
 
 impl Shared {
     #[expect(clippy::unused_self, reason = "the shape of what it stands in for")]

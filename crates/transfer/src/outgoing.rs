@@ -49,9 +49,9 @@ impl Transfers {
             sid: entropy.sid(),
             file,
             mime_type: options.mime_type.clone(),
-            methods: methods.clone(),
+            methods,
         };
-        self.start(id, to, Some(proposal), &methods, &options, entropy, now);
+        self.start(id, to, Some(proposal), &options, entropy, now);
         id
     }
 
@@ -66,8 +66,7 @@ impl Transfers {
         now: Instant,
     ) -> TransferId {
         let id = self.live.new_id();
-        let methods = self.methods(&options);
-        self.start(id, to, None, &methods, &options, entropy, now);
+        self.start(id, to, None, &options, entropy, now);
         id
     }
 
@@ -86,7 +85,6 @@ impl Transfers {
         id: TransferId,
         to: Jid,
         proposal: Option<Proposal>,
-        methods: &[Method],
         options: &Options,
         entropy: Entropy,
         now: Instant,
@@ -107,6 +105,7 @@ impl Transfers {
         }
         let mut ids = request_ids(id, &sid);
         let mut transfer = Transfer::new(id, to, sid, Stage::Probing(now + PATIENCE));
+        let methods = self.methods(options);
         let mut choices = Choices::from(options);
         choices.in_band = methods.contains(&Method::Ibb) || methods.is_empty();
         choices.socks5 = if proposal.is_some() {

@@ -208,7 +208,9 @@ impl Reason {
             Self::Socks5(reason) => match reason.fault() {
                 bytestreams_socks5::Fault::Network => Blame::Link,
                 bytestreams_socks5::Fault::Local => Blame::Us,
-                _ => Blame::Peer,
+                bytestreams_socks5::Fault::Peer | bytestreams_socks5::Fault::Proxy | _ => {
+                    Blame::Peer
+                }
             },
             #[cfg(feature = "socks5")]
             Self::GivenUp => Blame::Peer,

@@ -255,6 +255,26 @@ impl Transfer {
         }
     }
 
+    /// The SOCKS5 bytestream.
+    #[cfg(feature = "socks5")]
+    pub(crate) fn phase(&self) -> Option<&Phase> {
+        if let Stage::Socks5(phase) = &self.stage {
+            Some(phase)
+        } else {
+            None
+        }
+    }
+
+    /// The SOCKS5 bytestream.
+    #[cfg(feature = "socks5")]
+    pub(crate) fn phase_mut(&mut self) -> Option<&mut Phase> {
+        if let Stage::Socks5(phase) = &mut self.stage {
+            Some(phase)
+        } else {
+            None
+        }
+    }
+
     /// When it wants to be woken.
     pub(crate) fn due(&self) -> Option<Instant> {
         match &self.stage {

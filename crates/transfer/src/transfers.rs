@@ -122,7 +122,7 @@ impl Transfers {
         self.queue.retain(Self::outlives_link);
         self.close_everything();
         let live = self.live.take_all();
-        let ended = live.iter().filter(|transfer| !transfer.is_over());
+        let ended = live.filter(|transfer| !transfer.is_over());
         let mut ended: Vec<TransferId> = ended.map(|transfer| transfer.id).collect();
         ended.sort_unstable();
         for id in ended {

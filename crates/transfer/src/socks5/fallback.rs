@@ -70,19 +70,12 @@ impl Transfers {
         if !transfer.in_band {
             return false;
         }
-        let expected = transfer.is_expected();
-        let phase = match &mut transfer.stage {
-            _ if expected => None,
-            Stage::Socks5(phase) if phase.is_unsure() => {
-                match core::mem::replace(&mut transfer.stage, Stage::Expecting(now)) {
-                    Stage::Socks5(phase) => Some(phase),
-                    _ => None,
-                }
-            }
-            _ => return false,
-        };
+        if !transfer.is_expected() && !transfer.phase().is_some_and(Phase::is_unsure) {
+            return false;
+        }
+        let stage = core::mem::replace(&mut transfer.stage, Stage::Expecting(now));
         self.tell_fallen_back(id, Reason::GivenUp);
-        if let Some(phase) = phase {
+        if let Stage::Socks5(phase) = stage {
             self.abandon(id, *phase, now);
         }
         true

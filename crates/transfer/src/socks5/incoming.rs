@@ -75,20 +75,16 @@ impl Transfers {
         let Some(transfer) = self.live.get_mut(id) else {
             return;
         };
-        let wanted = match &mut transfer.stage {
+        if matches!(&transfer.stage, Stage::Asked(asked, _) if asked.id == iq.id) {
             // The same request again, after the peer resumed its connection, is answered once.
-            Stage::Asked(asked, _) if asked.id == iq.id => return,
-            Stage::Socks5(phase) if phase.is_unsure() => {
-                let _ = phase.handle_input(Input::Stanza(iq.clone().into()), now);
-                return self.drain_socks5(id, now);
-            }
-            Stage::Expecting(_) => {
-                let by_socks5 = transfer.method == Method::Socks5 || transfer.offers > 0;
-                by_socks5 && transfer.offers < MOST_OFFERS
-            }
-            _ => false,
-        };
-        if wanted {
+            return;
+        }
+        if let Some(phase) = transfer.phase_mut().filter(|phase| phase.is_unsure()) {
+            let _ = phase.handle_input(Input::Stanza(iq.clone().into()), now);
+            return self.drain_socks5(id, now);
+        }
+        let by_socks5 = transfer.method == Method::Socks5 || transfer.offers > 0;
+        if transfer.is_expected() && by_socks5 && transfer.offers < MOST_OFFERS {
             self.try_hosts(id, iq, now);
         } else {
             self.answer(iq.error(refusal::not_acceptable()));
@@ -174,10 +170,9 @@ impl Transfers {
         if let Some((conn, via)) = self.quiet(id) {
             return self.moving(id, conn, &via, octets, now);
         }
-        if let Ok(Stage::Socks5(phase)) = self.get_mut(id).map(|transfer| &mut transfer.stage) {
-            if let Phase::Moving(moving) = &mut **phase {
-                moving.append(conn, &octets);
-            }
+        let transfer = self.live.get_mut(id);
+        if let Some(Phase::Moving(moving)) = transfer.and_then(Transfer::phase_mut) {
+            moving.append(conn, &octets);
         }
     }
 
@@ -198,14 +193,9 @@ impl Transfers {
 
     /// The socket of a transfer whose Sender has not begun.
     pub(super) fn quiet(&self, id: TransferId) -> Option<(ConnId, Via)> {
-        match &self.live.get(id)?.stage {
-            Stage::Socks5(phase) => match &**phase {
-                Phase::Quiet(quiet) => Some((quiet.conn, quiet.via.clone())),
-                Phase::Requesting(_) | Phase::Trying(_) | Phase::Moving(_) | Phase::Ending(..) => {
-                    None
-                }
-            },
-            _ => None,
+        match self.live.get(id)?.phase()? {
+            Phase::Quiet(quiet) => Some((quiet.conn, quiet.via.clone())),
+            Phase::Requesting(_) | Phase::Trying(_) | Phase::Moving(_) | Phase::Ending(..) => None,
         }
     }
 }

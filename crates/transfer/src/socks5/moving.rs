@@ -3,7 +3,7 @@
 use super::phase::Moving;
 use super::sockets::Owner;
 use super::{Phase, Told};
-use crate::transfer::{STALL, Stage};
+use crate::transfer::{STALL, Stage, Transfer};
 use crate::{
     CommandError, ConnEnd, Event, Method, Reason, Side, Step, TransferId, Transfers, Via as Way,
 };
@@ -20,10 +20,8 @@ impl Transfers {
     /// Takes the octets of the stream that came before its socket was the application's, at
     /// [`Event::Established`]: they stand before what is read from it. Nothing, in band and later.
     pub fn early(&mut self, id: TransferId) -> Bytes {
-        match self.get_mut(id).map(|transfer| &mut transfer.stage) {
-            Ok(Stage::Socks5(phase)) => phase.early(),
-            _ => Bytes::new(),
-        }
+        let phase = self.live.get_mut(id).and_then(Transfer::phase_mut);
+        phase.map(Phase::early).unwrap_or_default()
     }
 
     /// Says that `octets` more went through the socket: written to it where we send, stored where
@@ -35,7 +33,7 @@ impl Transfers {
         let Ok(transfer) = self.get_mut(id) else {
             return;
         };
-        if !matches!(&transfer.stage, Stage::Socks5(phase) if phase.is_moving()) {
+        if !transfer.phase().is_some_and(Phase::is_moving) {
             return;
         }
         transfer.heard = now;
@@ -173,12 +171,10 @@ impl Transfers {
         let Ok(transfer) = self.get_mut(id) else {
             return;
         };
-        if let Stage::Socks5(phase) = &mut transfer.stage {
-            match &mut **phase {
-                Phase::Moving(moving) if moving.conn == conn => moving.gone = true,
-                Phase::Ending(..) => self.end(id, Ok(()), now),
-                Phase::Requesting(_) | Phase::Trying(_) | Phase::Quiet(_) | Phase::Moving(_) => {}
-            }
+        match transfer.phase_mut() {
+            Some(Phase::Moving(moving)) if moving.conn == conn => moving.gone = true,
+            Some(Phase::Ending(_)) => self.end(id, Ok(()), now),
+            _ => {}
         }
     }
 
@@ -189,10 +185,7 @@ impl Transfers {
         now: Instant,
     ) -> Result<(), CommandError> {
         let transfer = self.get_mut(id)?;
-        let Stage::Socks5(phase) = &mut transfer.stage else {
-            return Err(CommandError::WrongStage);
-        };
-        let Phase::Moving(moving) = &**phase else {
+        let Some(Phase::Moving(moving)) = transfer.phase() else {
             return Err(CommandError::WrongStage);
         };
         let (conn, gone) = (moving.conn, moving.gone);
@@ -202,7 +195,7 @@ impl Transfers {
             return Ok(());
         }
         transfer.finished = true;
-        **phase = Phase::Ending(now + LAST_WORD);
+        transfer.stage = Stage::Socks5(Box::new(Phase::Ending(now + LAST_WORD)));
         if gone {
             self.end(id, Ok(()), now);
         } else {
@@ -213,8 +206,8 @@ impl Transfers {
     }
 
     /// When a transfer counts as stalled: nothing of the file moves, and not all has.
-    pub(crate) fn socket_stalls_at(transfer: &crate::transfer::Transfer) -> Option<Instant> {
-        let moving = matches!(&transfer.stage, Stage::Socks5(phase) if phase.is_moving());
+    pub(crate) fn socket_stalls_at(transfer: &Transfer) -> Option<Instant> {
+        let moving = transfer.phase().is_some_and(Phase::is_moving);
         let all = transfer.expected.is_some_and(|all| transfer.moved() >= all);
         let waits = moving && transfer.announced && !transfer.ended && !all;
         waits.then(|| transfer.heard + STALL)
@@ -226,11 +219,11 @@ impl Transfers {
             return;
         };
         let stalled = Self::socket_stalls_at(transfer).is_some_and(|due| due <= now);
-        let Stage::Socks5(phase) = &mut transfer.stage else {
+        let Some(phase) = transfer.phase_mut() else {
             return;
         };
         phase.handle_timeout(now);
-        match &**phase {
+        match phase {
             Phase::Requesting(_) | Phase::Trying(_) => self.drain_socks5(id, now),
             Phase::Ending(due) if *due <= now => self.end(id, Ok(()), now),
             Phase::Quiet(quiet) if quiet.due <= now => {

@@ -116,12 +116,9 @@ impl Transfers {
 
     /// The Requester of a transfer.
     pub(super) fn requester(&mut self, id: TransferId) -> Option<(&mut Requester, TransferId)> {
-        match &mut self.live.get_mut(id)?.stage {
-            Stage::Socks5(phase) => match &mut **phase {
-                Phase::Requesting(requester) => Some((requester, id)),
-                Phase::Trying(_) | Phase::Quiet(_) | Phase::Moving(_) | Phase::Ending(..) => None,
-            },
-            _ => None,
+        match self.live.get_mut(id)?.phase_mut()? {
+            Phase::Requesting(requester) => Some((requester, id)),
+            Phase::Trying(_) | Phase::Quiet(_) | Phase::Moving(_) | Phase::Ending(_) => None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::sockets::Owner;
 use super::{Phase, of_token};
-use crate::transfer::Stage;
+use crate::transfer::Transfer;
 use crate::{Event, TransferId, Transfers};
 use bytestreams_machine::{
     ConnId, Input, Instant, ListenId, Machine, NetCommand, NetInput, Output, Token,
@@ -65,19 +65,15 @@ impl Transfers {
         if !self.live.has_started(id) {
             return Some(input);
         }
-        let conn = match &input {
-            NetInput::Connected(_, conn) => Some(*conn),
-            _ => None,
-        };
-        if let Some(conn) = conn {
-            self.socks5.sockets.insert(conn, Owner::Transfer(id));
+        if let NetInput::Connected(_, conn) = &input {
+            self.socks5.sockets.insert(*conn, Owner::Transfer(id));
         }
-        let transfer = self.live.get_mut(id);
-        let rest = match transfer.map(|transfer| &mut transfer.stage) {
-            Some(Stage::Socks5(phase)) => phase.handle_input(Input::Net(input), now),
-            _ => Some(Input::Net(input)),
+        let input = Input::Net(input);
+        let rest = match self.live.get_mut(id).and_then(Transfer::phase_mut) {
+            Some(phase) => phase.handle_input(input, now),
+            None => Some(input),
         };
-        if let (Some(_), Some(conn)) = (rest, conn) {
+        if let Some(Input::Net(NetInput::Connected(_, conn))) = rest {
             // Nobody wants it any more.
             self.close(conn);
         }
@@ -93,8 +89,7 @@ impl Transfers {
                 self.drain_inbound(now);
             }
             Some(Owner::Transfer(id)) => {
-                let transfer = self.live.get_mut(id);
-                if let Some(Stage::Socks5(phase)) = transfer.map(|transfer| &mut transfer.stage) {
+                if let Some(phase) = self.live.get_mut(id).and_then(Transfer::phase_mut) {
                     match phase.handle_input(Input::Net(input), now) {
                         Some(Input::Net(NetInput::Received(_, octets))) => {
                             self.began(id, conn, octets, now);
@@ -116,8 +111,7 @@ impl Transfers {
         stanza: Stanza,
         now: Instant,
     ) -> Option<Stanza> {
-        let transfer = self.live.get_mut(id);
-        let Some(Stage::Socks5(phase)) = transfer.map(|transfer| &mut transfer.stage) else {
+        let Some(phase) = self.live.get_mut(id).and_then(Transfer::phase_mut) else {
             return Some(stanza);
         };
         let rest = phase.handle_input(Input::Stanza(stanza), now);
@@ -131,7 +125,7 @@ impl Transfers {
     /// Puts out what a negotiation has to say, at once: what comes next may be for the stage that
     /// it leads to.
     pub(super) fn drain_socks5(&mut self, id: TransferId, now: Instant) {
-        while let Some(Stage::Socks5(phase)) = self.live.get_mut(id).map(|t| &mut t.stage) {
+        while let Some(phase) = self.live.get_mut(id).and_then(Transfer::phase_mut) {
             match phase.poll_output() {
                 Some(Output::Stanza(stanza)) => self.send(stanza),
                 Some(Output::Net(command)) => self.command(command),
