@@ -1,7 +1,7 @@
 //! Links of external components (XEP-0114).
 
 use super::setup::within;
-use super::socket::{acknowledge, prepare};
+use super::socket::{acknowledge, prepare, probe};
 use super::wire::Wire;
 use super::xml::Stamps;
 use super::{ConnectFailure, Ends, XmlLink};
@@ -31,6 +31,7 @@ pub async fn connect(
         };
         let tcp = TcpStream::connect(server).await.map_err(failed)?;
         prepare(&tcp).map_err(failed)?;
+        probe(&tcp).map_err(failed)?;
         Ok(tcp)
     })
     .await?;
