@@ -31,6 +31,9 @@ pub(crate) struct Sending {
     announced: bool,
     /// Its socket, where it has one.
     pub(crate) conn: Option<ConnId>,
+    accepted: Option<Instant>,
+    /// Whether a way was given up.
+    detour: bool,
 }
 
 #[derive(Debug)]
@@ -59,6 +62,8 @@ pub(crate) struct Tally {
     pub(crate) fell_back: u32,
     /// Sent over a socket.
     pub(crate) by_socket: u32,
+    /// The longest time from an acceptance to the establishment, where a way was given up.
+    pub(crate) detour: Duration,
 }
 
 /// An application that sends what it has planned and takes what comes.
@@ -144,6 +149,8 @@ impl Script {
             finished: false,
             announced: plan.announced,
             conn: None,
+            accepted: None,
+            detour: false,
         };
         self.sending.insert(id, sending);
     }
@@ -278,11 +285,15 @@ impl App for Script {
                 if let Some(sending) = self.sending.get_mut(&id) {
                     sending.from = range.offset.unwrap_or(0) as usize;
                     sending.at = sending.from;
+                    sending.accepted.get_or_insert(cx.now);
                 }
             }
             Event::Established { id, conn, .. } => {
                 if let Some(sending) = self.sending.get_mut(&id) {
                     sending.established = true;
+                    let since = sending.accepted.filter(|_| sending.detour);
+                    let took = since.map_or(Duration::ZERO, |since| cx.now.since(since));
+                    self.tally.detour = self.tally.detour.max(took);
                 }
                 if let Some(conn) = conn {
                     self.has_socket(id, conn, machine, cx);
@@ -302,10 +313,10 @@ impl App for Script {
                 if let Some(sending) = self.sending.get_mut(&id) {
                     sending.established = false;
                     sending.finished = false;
-                    sending.from = 0;
-                    sending.at = 0;
+                    sending.at = sending.from;
                     sending.until = sending.size;
                     sending.conn = None;
+                    sending.detour = true;
                 } else if let Some(receiving) = self.receiving.get_mut(&id) {
                     receiving.at = receiving.from;
                     receiving.conn = None;

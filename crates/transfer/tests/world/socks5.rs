@@ -2,15 +2,16 @@
 
 use crate::common::{ME, PEER, jid, stack};
 use crate::relay::{Relay, proxy};
-use crate::script::{Script, Tally};
+use crate::script::{Plan, Script, Tally};
 use crate::{plans, run, worlds};
 use bytestreams_machine::{ConnectError, Instant};
 use bytestreams_sim::{
-    Chooser, Faults, NetFaults, Place, Stranger, World, babble, seeds, silent,
+    Chooser, Faults, NetFaults, Place, Stranger, World, babble, every_run, seeds, silent,
 };
 use bytestreams_socks5::{Allowed, ProxyConfig};
-use bytestreams_transfer::{Config, Method, Ways};
+use bytestreams_transfer::{Config, Keepalive, Method, Options, Ways};
 use core::net::SocketAddr;
+use core::time::Duration;
 
 const PROXY: &str = "streams.montague.lit";
 
@@ -106,10 +107,169 @@ fn whatever_becomes_of_attempts_everything_arrives() {
             all.sent += tally.sent;
             all.by_socket += tally.by_socket;
             all.fell_back += tally.fell_back;
+            all.detour = all.detour.max(tally.detour);
         }
         Ok(outcome)
     });
     println!("{all:?}");
     let often = all.sent / 20;
     assert!(all.by_socket > often && all.fell_back > often, "{all:?}");
+    // In the worst case: nobody says no.
+    assert!(all.detour < Duration::from_secs(12), "{:?}", all.detour);
+}
+
+#[test]
+fn where_connections_are_refused_at_once_the_way_back_is_short() {
+    let mut all = Tally::default();
+    seeds(0..worlds(500), |chooser| {
+        let mut world = world(chooser, 2, false);
+        for end in [&mut world.left.app, &mut world.right.app] {
+            end.plans.iter_mut().for_each(|plan| plan.announced = true);
+        }
+        world.link.delays = vec![Duration::from_millis(1), Duration::from_millis(30)];
+        world.net.delays = world.link.delays.clone();
+        world.link.faults = Faults::HARMLESS;
+        world.net.faults = NetFaults {
+            budget: u32::MAX,
+            refuse: 1,
+            ..NetFaults::NONE
+        };
+        let outcome = run(&mut world, chooser)?;
+        for tally in [world.left.app.tally, world.right.app.tally] {
+            all.fell_back += tally.fell_back;
+            all.detour = all.detour.max(tally.detour);
+        }
+        Ok(outcome)
+    });
+    println!("{all:?}");
+    assert!(all.fell_back > 100, "{all:?}");
+    assert!(all.detour < Duration::from_secs(1), "{:?}", all.detour);
+}
+
+/// Stanzas go astray too.
+const ASTRAY: Faults = Faults {
+    budget: 3,
+    drop: 100,
+    bounce: 100,
+    disconnect: 200,
+    ..Faults::SOME
+};
+
+/// Connections break, too.
+const BROKEN: NetFaults = NetFaults {
+    budget: 5,
+    refuse: 10,
+    lose: 10,
+    deaf: 20,
+    reset: 40,
+    silence: 40,
+    ..NetFaults::HARMLESS
+};
+
+#[test]
+fn whatever_goes_wrong_with_sockets_both_ends_come_to_their_end() {
+    let mut all = Tally::default();
+    seeds(0..worlds(4000), |chooser| {
+        let mut world = world(chooser, 3, true);
+        world.link.faults = ASTRAY;
+        world.net.faults = BROKEN;
+        world.bounds.time = Duration::from_secs(7_200);
+        let outcome = run(&mut world, chooser)?;
+        for tally in [world.left.app.tally, world.right.app.tally] {
+            all.sent += tally.sent;
+            all.by_socket += tally.by_socket;
+            all.failed += tally.failed;
+        }
+        Ok(outcome)
+    });
+    println!("{all:?}");
+    let often = all.sent / 20;
+    assert!(all.by_socket > often && all.failed > often, "{all:?}");
+}
+
+/// Every run of a world in which one file travels and `budget` things go wrong.
+fn every_run_of(direct: bool, size: usize, faults: (Faults, NetFaults)) -> u64 {
+    every_run(1_000_000, |chooser| {
+        let mut config = Config::default();
+        config.methods = [Method::Socks5, Method::Ibb].into_iter().collect();
+        config.socks5.discover = false;
+        config.socks5.listen = direct;
+        if !direct {
+            config.socks5.proxies = vec![jid(PROXY)];
+        }
+        config.keepalive = Keepalive::Off;
+        let end = |side, own: &str, to: &str, plans| {
+            let script = Script::new(side, to, plans, false);
+            (jid(own), stack(own, config.clone(), Instant::ZERO), script)
+        };
+        let plan = Plan {
+            size,
+            announced: true,
+            options: Options::default(),
+        };
+        let allowed = ProxyConfig {
+            allowed: Allowed::Any,
+            ..ProxyConfig::default()
+        };
+        let mut world = World::with_third(
+            end(0, ME, PEER, vec![plan]),
+            end(1, PEER, ME, Vec::new()),
+            proxy(jid(PROXY), allowed),
+        );
+        world.link.delays = vec![Duration::from_millis(10)];
+        world.net.delays = world.link.delays.clone();
+        world.any_order = false;
+        (world.link.faults, world.net.faults) = faults;
+        let outcome = run(&mut world, chooser)?;
+        let (sent, received) = (world.left.app.tally, world.right.app.tally);
+        // What the Sender takes for done has arrived, but for a connection that broke behind it.
+        let harmless = faults.0 == Faults::NONE && faults.1.reset + faults.1.silence == 0;
+        if harmless && (sent.sent, received.received) != (1, 1) {
+            return Err(world.broken(format!("{sent:?}, {received:?}")));
+        }
+        Ok(outcome)
+    })
+}
+
+#[test]
+fn every_run_of_a_small_world_with_sockets_ends() {
+    let net = |change: fn(&mut NetFaults)| {
+        let mut net = NetFaults {
+            budget: 2,
+            ..NetFaults::NONE
+        };
+        change(&mut net);
+        (Faults::NONE, net)
+    };
+    let link = |change: fn(&mut Faults)| {
+        let mut link = Faults {
+            budget: 1,
+            ..Faults::NONE
+        };
+        change(&mut link);
+        (link, NetFaults::NONE)
+    };
+    let faults = [
+        net(|f| f.refuse = 1),
+        net(|f| f.lose = 1),
+        net(|f| f.deaf = 1),
+        net(|f| f.reset = 1),
+        net(|f| f.silence = 1),
+        net(|f| (f.cut, f.cuts) = (1, 1)),
+        link(|f| f.drop = 1),
+        link(|f| f.bounce = 1),
+        link(|f| f.repeat = 1),
+        link(|f| f.disconnect = 1),
+        link(|f| f.stall = 1),
+    ];
+    let mut runs = 0;
+    for direct in [true, false] {
+        for size in [0, 3] {
+            for faults in faults {
+                runs += every_run_of(direct, size, faults);
+            }
+        }
+    }
+    println!("{runs} runs");
+    assert!(runs > 1_000);
 }
