@@ -5,7 +5,7 @@ use crate::escape::escape;
 use crate::failure::Failure;
 use bytestreams_stanza::{Jid, Payload, Presence, PresenceType, Stanza, ns};
 use bytestreams_tokio::client::{Account, Security};
-use bytestreams_tokio::{Endpoint, Others};
+use bytestreams_tokio::{Endpoint, Methods, Others};
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -96,6 +96,7 @@ pub(crate) async fn resolve(
     endpoint: &Endpoint,
     others: &mut Others,
     to: &Jid,
+    methods: &Methods,
     unannounced: bool,
 ) -> Result<Jid, Failure> {
     let name = escape(to.as_str());
@@ -108,7 +109,7 @@ pub(crate) async fn resolve(
     }
     let mut fit = Vec::new();
     for jid in &available {
-        if takes_files(endpoint, jid, unannounced).await {
+        if takes_files(endpoint, jid, methods, unannounced).await {
             fit.push(jid.clone());
         }
     }
@@ -153,14 +154,15 @@ async fn available(endpoint: &Endpoint, others: &mut Others, to: &Jid) -> Vec<Ji
         .collect()
 }
 
-async fn takes_files(endpoint: &Endpoint, jid: &Jid, unannounced: bool) -> bool {
+async fn takes_files(endpoint: &Endpoint, jid: &Jid, methods: &Methods, unannounced: bool) -> bool {
     let ask = Payload::DiscoInfo(Box::default());
     let Ok(Some(Payload::DiscoInfo(info))) = endpoint.get(Some(jid.clone()), ask, DISCO).await
     else {
         return false;
     };
     let has = |feature: &str| info.features.iter().any(|f| &**f == feature);
-    has(ns::IBB) && (unannounced || has(ns::FILE_TRANSFER))
+    let has_method = methods.iter().any(|method| has(method.namespace()));
+    has_method && (unannounced || has(ns::FILE_TRANSFER))
 }
 
 fn listed(jids: &[Jid]) -> String {

@@ -1,6 +1,7 @@
 //! What can be said on the command line.
 
 use crate::proxy::Proxy;
+use crate::ways::{ReceiveWays, SendWays};
 use bytestreams_stanza::{Carrier, Jid};
 use bytestreams_tokio::Window;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -42,6 +43,9 @@ pub(crate) enum Command {
 pub(crate) struct Demo {
     /// The file to send; 8 MiB of pseudo-random octets without one.
     pub(crate) file: Option<PathBuf>,
+    /// How the octets are to travel.
+    #[arg(long, value_enum, default_value_t = MethodArg::Ibb)]
+    pub(crate) method: MethodArg,
     /// Print one JSON object a line instead of sentences.
     #[arg(long)]
     pub(crate) json: bool,
@@ -95,6 +99,8 @@ pub(crate) struct Send {
     /// Print one JSON object a line instead of sentences.
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) ways: SendWays,
 }
 
 /// Receives files into a directory.
@@ -151,6 +157,8 @@ pub(crate) struct Receive {
     /// Print one JSON object a line instead of sentences.
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) ways: ReceiveWays,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -180,8 +188,10 @@ pub(crate) enum Tls {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum MethodArg {
-    /// The best that both sides have.
+    /// The best that both sides have: SOCKS5, and in band when that comes to nothing.
     Auto,
+    /// Over a connection of its own, between the two sides or through a proxy (XEP-0065).
+    Socks5,
     /// In band, through the server (XEP-0047).
     Ibb,
 }

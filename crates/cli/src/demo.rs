@@ -1,6 +1,6 @@
 //! `bytestreams demo`
 
-use crate::args::Demo;
+use crate::args::{Demo, MethodArg};
 use crate::failure::{Cause, FAILED, Failure};
 use crate::link;
 use crate::report::{Done, Event, Reporter, hex, octets, pace};
@@ -8,11 +8,12 @@ use crate::send;
 use crate::stop::Stop;
 use crate::trace::Trace;
 use crate::track::Track;
+use crate::ways::config;
 use bytestreams_tokio::file::{Source, Store};
 use bytestreams_tokio::serverless::{Listener, Serverless, Setup, connect};
 use bytestreams_tokio::{
-    Config, Endpoint, Offers, ReceiveError, ReceiveFile, Received, SendError, SendFile, Sent,
-    receive_file, start_file,
+    Endpoint, Offers, ReceiveError, ReceiveFile, Received, SendError, SendFile, Sent, receive_file,
+    start_file,
 };
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -39,13 +40,18 @@ pub(crate) async fn run(args: &Demo, reporter: &Arc<Reporter>, stop: &Stop) -> R
     let inbox = TempDir::new().map_err(|e| failed(&e, reporter))?;
     let store = Store::open(inbox.path()).map_err(|e| failed(&e, reporter))?;
     tokio::select! {
-        result = cross(source, &store, reporter) => result,
+        result = cross(source, &store, args.method, reporter) => result,
         () = stop.wanted() => Err(send::cancelled(None, reporter)),
     }
 }
 
 /// Sends the file from one end to the other.
-async fn cross(source: Source, store: &Store, reporter: &Arc<Reporter>) -> Result<(), Failure> {
+async fn cross(
+    source: Source,
+    store: &Store,
+    method: MethodArg,
+    reporter: &Arc<Reporter>,
+) -> Result<(), Failure> {
     let (here, there, addr) = links().await?;
     let name = source.name().to_owned();
     let size = source.size();
@@ -55,11 +61,11 @@ async fn cross(source: Source, store: &Store, reporter: &Arc<Reporter>) -> Resul
         octets(size)
     ));
     let to = here.peer().clone();
-    let (sender, _offers, mut driver) = Endpoint::new(here, Config::default());
+    let (sender, _offers, mut driver) = Endpoint::new(here, config(method));
     let mut trace = Trace::new(reporter.clone());
     driver.set_trace(move |direction, stanza| trace.stanza(direction, stanza));
     tokio::spawn(driver);
-    let (receiver, offers) = Endpoint::spawn(there, Config::default());
+    let (receiver, offers) = Endpoint::spawn(there, config(method));
 
     let mut how = SendFile::default();
     how.sha256 = true;
@@ -147,6 +153,7 @@ fn compare(
                 name,
                 bytes: sent.octets,
                 method: sent.method,
+                via: sent.via,
                 took,
                 path: None,
                 sha256,

@@ -25,6 +25,7 @@ mod send;
 mod stop;
 mod trace;
 mod track;
+mod ways;
 
 use args::{Cli, Command};
 use clap::Parser;

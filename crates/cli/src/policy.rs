@@ -8,7 +8,7 @@ use crate::report::{self, Done, Event, Reporter, octets};
 use crate::stop::Stop;
 use crate::track::Track;
 use bytestreams_tokio::file::Store;
-use bytestreams_tokio::{Config, Offer, ReceiveError, ReceiveFile, receive_file};
+use bytestreams_tokio::{Config, Offer, ReceiveError, ReceiveFile, SocketOptions, receive_file};
 use core::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
@@ -22,6 +22,7 @@ pub(crate) struct Policy {
     pub(crate) max_size: Option<u64>,
     pub(crate) how: ReceiveFile,
     pub(crate) config: Config,
+    pub(crate) sockets: SocketOptions,
     pub(crate) reporter: Arc<Reporter>,
     pub(crate) stop: Stop,
     pub(crate) asker: Asker,
@@ -195,6 +196,7 @@ impl Policy {
                     name: &name.to_string_lossy(),
                     bytes: received.octets,
                     method: received.method,
+                    via: received.via,
                     took: received.took,
                     path: Some(&stored.path),
                     sha256: stored.sha256,

@@ -8,11 +8,10 @@ use crate::failure::{FAILED, Failure};
 use crate::link;
 use crate::policy::{Course, Policy};
 use crate::report::{Event, Reporter};
-use crate::send::config;
 use crate::stop::Stop;
 use bytestreams_tokio::client::{self, Account};
 use bytestreams_tokio::file::Store;
-use bytestreams_tokio::link::ConnectFailure;
+use bytestreams_tokio::link::{ConnectFailure, StanzaLink};
 use bytestreams_tokio::serverless::{Listener, Setup};
 use bytestreams_tokio::{Endpoint, Offers, ReceiveFile};
 use core::net::SocketAddr;
@@ -85,7 +84,7 @@ fn policy(args: &Receive, reporter: &Arc<Reporter>, stop: &Stop) -> Result<Polic
     how.resume = args.resume;
     how.sha256 = args.hash;
     how.max_size = args.max_size;
-    let mut config = config(args.method);
+    let (mut config, sockets) = args.ways.apply(args.method)?;
     config.allow_unannounced = args.allow_unannounced;
     Ok(Policy {
         store,
@@ -94,6 +93,7 @@ fn policy(args: &Receive, reporter: &Arc<Reporter>, stop: &Stop) -> Result<Polic
         max_size: args.max_size,
         how,
         config,
+        sockets,
         reporter: reporter.clone(),
         stop: stop.clone(),
         asker: Asker::default(),
@@ -129,7 +129,7 @@ async fn listen(addr: &str, policy: &Arc<Policy>) -> Result<(), Failure> {
                     };
                     // One who does not speak XMPP is nobody's concern.
                     if let Ok(link) = link {
-                        let (endpoint, offers) = Endpoint::spawn(link, policy.config.clone());
+                        let (endpoint, offers) = endpoint(link, &policy);
                         serve(&endpoint, offers, Some(from), &policy).await;
                     }
                     drop(permit);
@@ -160,7 +160,7 @@ async fn stay_online(account: &Account, policy: &Arc<Policy>) -> Result<(), Fail
         let lost = match link {
             Ok(link) => {
                 been_online = true;
-                let (endpoint, offers) = Endpoint::spawn(link, policy.config.clone());
+                let (endpoint, offers) = endpoint(link, policy);
                 announce(&endpoint)?;
                 policy.reporter.event(&Event::Online {
                     jid: endpoint.jid().as_str(),
@@ -197,6 +197,10 @@ async fn stay_online(account: &Account, policy: &Arc<Policy>) -> Result<(), Fail
         }
         pause = (pause * 2).min(LONGEST);
     }
+}
+
+fn endpoint(link: impl StanzaLink, policy: &Policy) -> (Endpoint, Offers) {
+    Endpoint::spawn_with(link, policy.config.clone(), policy.sockets.clone())
 }
 
 /// Sees to the offers on one link until it ends or all is over.

@@ -1,7 +1,7 @@
 //! What is said while the program runs: sentences and bars for people, JSON lines for programs.
 
 use crate::escape::{escape, json_string};
-use bytestreams_tokio::Method;
+use bytestreams_tokio::{Method, Via};
 use core::fmt::{Display, Write as _};
 use core::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -64,6 +64,7 @@ pub(crate) struct Done<'a> {
     pub(crate) name: &'a str,
     pub(crate) bytes: u64,
     pub(crate) method: Method,
+    pub(crate) via: Via,
     pub(crate) took: Duration,
     /// Where the file is, on the side that received it.
     pub(crate) path: Option<&'a Path>,
@@ -339,10 +340,18 @@ pub(crate) fn pace(octets: u64, took: Duration) -> String {
     format!("{seconds:.3} s, {:.1} MB/s", octets as f64 / seconds / 1e6)
 }
 
-pub(crate) fn way(method: Method) -> &'static str {
+fn way(method: Method) -> &'static str {
     match method {
-        Method::Ibb => "in band",
-        _ => "out of band",
+        Method::Socks5 => "over SOCKS5",
+        _ => "in band",
+    }
+}
+
+fn road(via: Via) -> &'static str {
+    match via {
+        Via::Direct => "directly",
+        Via::Proxy => "through a proxy",
+        _ => "in band",
     }
 }
 
@@ -377,7 +386,7 @@ fn in_words(event: &Event<'_>) -> Option<String> {
             if from == to {
                 format!("Beginning again {}, more cautiously: {reason}.", way(*to))
             } else {
-                format!("Going on {}: {} failed: {reason}.", way(*to), from)
+                format!("Going on {}: {reason}.", way(*to))
             }
         }
         Event::Progress { .. } => return None,
@@ -390,7 +399,7 @@ fn in_words(event: &Event<'_>) -> Option<String> {
                 text,
                 ": {} {}, {}.",
                 octets(done.bytes),
-                way(done.method),
+                road(done.via),
                 pace(done.bytes, done.took)
             );
             if let Some(sha256) = &done.sha256 {
@@ -453,7 +462,7 @@ fn in_json(event: &Event<'_>) -> String {
                 .text("name", done.name)
                 .value("bytes", done.bytes)
                 .text("method", done.method.as_str())
-                .text("via", done.method.as_str())
+                .text("via", done.via.as_str())
                 .value("seconds", seconds);
             if let Some(path) = done.path {
                 object = object.text("path", &path.to_string_lossy());
@@ -531,15 +540,16 @@ mod tests {
                 sid: "s",
                 name: "n",
                 bytes: 5,
-                method: Method::Ibb,
+                method: Method::Socks5,
+                via: Via::Proxy,
                 took: Duration::from_millis(1500),
                 path: Some(Path::new("d/n")),
                 sha256: Some([0xab; 32]),
                 side: None,
             })),
             json!({
-                "event": "done", "sid": "s", "name": "n", "bytes": 5, "method": "ibb",
-                "via": "ibb", "seconds": 1.5, "path": "d/n", "sha256": "ab".repeat(32)
+                "event": "done", "sid": "s", "name": "n", "bytes": 5, "method": "socks5",
+                "via": "proxy", "seconds": 1.5, "path": "d/n", "sha256": "ab".repeat(32)
             })
         );
         assert_eq!(

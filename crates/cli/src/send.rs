@@ -1,7 +1,7 @@
 //! `bytestreams send`
 
 use crate::account::{account, announce, resolve};
-use crate::args::{Destination, MethodArg, Send};
+use crate::args::{Destination, Send};
 use crate::failure::{Cause, FAILED, Failure};
 use crate::link;
 use crate::report::{Done, Event, Reporter};
@@ -10,9 +10,7 @@ use crate::track::Track;
 use bytestreams_stanza::Jid;
 use bytestreams_tokio::file::{Source, SourceError};
 use bytestreams_tokio::serverless::{self, Setup};
-use bytestreams_tokio::{
-    Config, Endpoint, Method, Methods, Options, SendError, SendFile, Sending, client, start_file,
-};
+use bytestreams_tokio::{Endpoint, Options, SendError, SendFile, Sending, client, start_file};
 use core::num::NonZeroU16;
 use std::path::Path;
 
@@ -45,24 +43,26 @@ pub(crate) fn open(path: &Path) -> Result<Source, Failure> {
 }
 
 async fn connect(args: &Send, reporter: &Reporter) -> Result<(Endpoint, Jid), Failure> {
-    let config = config(args.method);
+    let server = matches!(args.to, Destination::Jid(_));
+    let (config, sockets) = args.ways.apply(args.method, server)?;
+    let methods = config.methods.clone();
     match (&args.to, account(&args.account)?) {
         (Destination::Addr(addr), None) => {
             let link = serverless::connect(addr.as_str(), &Setup::default()).await?;
             let to = link.peer().clone();
-            let (endpoint, _) = Endpoint::spawn(link, config);
+            let (endpoint, _) = Endpoint::spawn_with(link, config, sockets);
             Ok((endpoint, to))
         }
         (Destination::Jid(to), Some(account)) => {
             let link = client::connect(&account).await?;
-            let (endpoint, _) = Endpoint::spawn(link, config);
+            let (endpoint, _) = Endpoint::spawn_with(link, config, sockets);
             let mut others = endpoint.others();
             announce(&endpoint)?;
             reporter.event(&Event::Online {
                 jid: endpoint.jid().as_str(),
             });
             let to = if to.is_bare() && to.local().is_some() {
-                resolve(&endpoint, &mut others, to, args.no_si).await?
+                resolve(&endpoint, &mut others, to, &methods, args.no_si).await?
             } else {
                 to.clone()
             };
@@ -123,6 +123,7 @@ async fn follow(
                 sid: sent.sid.as_str(),
                 name,
                 bytes: sent.octets,
+                via: sent.via,
                 method: sent.method,
                 took: sent.took,
                 path: None,
@@ -157,15 +158,6 @@ pub(crate) fn cancelled(sid: Option<&str>, reporter: &Reporter) -> Failure {
         reason: "cancelled",
     });
     Failure::told(FAILED)
-}
-
-/// What an endpoint may do.
-pub(crate) fn config(method: MethodArg) -> Config {
-    let mut config = Config::default();
-    config.methods = match method {
-        MethodArg::Auto | MethodArg::Ibb => Methods::from_slice(&[Method::Ibb]),
-    };
-    config
 }
 
 fn how(args: &Send) -> SendFile {

@@ -3,7 +3,8 @@
 use crate::escape::escape;
 use crate::report::{Reporter, grouped, octets};
 use bytestreams_stanza::{
-    Carrier, Data, DiscoInfo, Form, Id, IqBody, Open, Payload, Si, Stanza, ns,
+    Bytestreams, BytestreamsContent, Carrier, Data, DiscoInfo, Form, Id, IqBody, Open, Payload, Si,
+    Stanza, ns,
 };
 use bytestreams_tokio::Method;
 use bytestreams_tokio::link::Direction;
@@ -73,6 +74,7 @@ impl Trace {
                 self.blocks(out);
                 ("IBB close", "IBB close".into())
             }
+            Payload::Bytestreams(query) => ("SOCKS5 bytestream", bytestream(query)),
             Payload::DiscoInfo(_) => ("disco#info", "disco#info: what is supported?".into()),
             Payload::Ping => ("ping", "ping".into()),
             _ => ("request", "request".into()),
@@ -138,9 +140,25 @@ fn opened(open: &Open) -> String {
     )
 }
 
+fn bytestream(query: &Bytestreams) -> String {
+    match &query.content {
+        BytestreamsContent::Hosts(hosts) => {
+            let hosts = hosts.iter().map(|host| match host.host.contains(':') {
+                true => format!("[{}]:{}", host.host, host.port),
+                false => format!("{}:{}", host.host, host.port),
+            });
+            let hosts = hosts.collect::<Vec<_>>().join(", ");
+            format!("SOCKS5 StreamHosts: {hosts}")
+        }
+        BytestreamsContent::Used(jid) => format!("SOCKS5 StreamHost used: {jid}"),
+        BytestreamsContent::Activate(jid) => format!("SOCKS5 activate: {jid}"),
+    }
+}
+
 fn answer(asked: Option<&str>, payload: Option<&Payload>) -> String {
     match (asked, payload) {
         (_, Some(Payload::Si(si))) => format!("SI accepted: {}", methods(si.feature.as_ref())),
+        (_, Some(Payload::Bytestreams(query))) => bytestream(query),
         (_, Some(Payload::DiscoInfo(info))) => disco(info),
         (Some("IBB open"), _) => "IBB opened".into(),
         (Some("IBB close"), _) => "IBB closed".into(),

@@ -288,9 +288,11 @@ fn carry<E: Send>(
         let mut result = Ok(());
         for (piece, filled) in pieces {
             result = empty(&piece[..filled]);
-            if result.is_err() || free.send(piece).is_err() {
+            if result.is_err() {
                 break;
             }
+            // Who has filled the last takes none back.
+            let _ = free.send(piece);
         }
         drop(free);
         let filled = filling.join();

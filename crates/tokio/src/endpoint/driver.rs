@@ -5,7 +5,7 @@ use super::sockets::{SocketOptions, Sockets};
 use crate::link::{Direction, LinkError, StanzaLink};
 use bytestreams_machine::{Input, Machine, Output, turn};
 use bytestreams_stanza::Stanza;
-use bytestreams_transfer::Event;
+use bytestreams_transfer::{ConnEnd, Event};
 use core::fmt;
 use core::future::Future;
 use core::ops::ControlFlow;
@@ -137,6 +137,10 @@ impl<L: StanzaLink> Driver<L> {
         for input in sockets.inputs() {
             // What nobody knows any more is of a connection that is over.
             let _ = state.stack.handle_input(Input::Net(input), now);
+        }
+        for id in sockets.broken() {
+            // Likewise.
+            let _ = state.stack.machine.ended(id, Err(ConnEnd::Reset), now);
         }
         let mut send = |stanza: &Stanza, link: &mut L| {
             if let Some(trace) = trace {

@@ -12,8 +12,6 @@ pub use bytestream::Bytestream;
 pub use driver::Driver;
 pub use offer::{Offer, Offers};
 pub(crate) use socket::{Pace, Socket, conn_end};
-#[cfg(feature = "proxy")]
-pub(crate) use sockets::Conn;
 pub use sockets::SocketOptions;
 pub(crate) use transfer::Acknowledger;
 pub use transfer::{Transfer, WriteError};
@@ -64,8 +62,12 @@ impl fmt::Debug for Endpoint {
 }
 
 impl Endpoint {
-    /// Makes an endpoint of a link. Nothing moves until the [`Driver`] is spawned.
-    pub fn new<L: StanzaLink>(link: L, config: Config) -> (Self, Offers, Driver<L>) {
+    /// Makes an endpoint of a link. Nothing moves until the [`Driver`] is spawned. A link without a
+    /// server has none to ask for Proxies.
+    pub fn new<L: StanzaLink>(link: L, mut config: Config) -> (Self, Offers, Driver<L>) {
+        if link.ends().is_some_and(|ends| ends.direct) {
+            config.socks5.discover = false;
+        }
         let origin = tokio::time::Instant::now();
         let machine = Transfers::new(
             link.own().clone(),

@@ -367,8 +367,9 @@ impl Transfer {
 
     /// Hands a socket back to which everything was written, or from which everything was read.
     pub(crate) fn return_socket(&self, conn: ConnId, stream: TcpStream) {
+        let back = Conn::given_back(stream, self.id);
         self.shared
-            .act(|state, _| state.detached.insert(conn, Conn::given_back(stream)));
+            .act(|state, _| state.detached.insert(conn, back));
     }
 
     /// Says that all was read from the socket that was to be, or that it broke.

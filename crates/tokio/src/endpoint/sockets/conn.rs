@@ -1,10 +1,11 @@
 //! One connection, as long as it is not an application's.
 
+use super::Seen;
 use bytes::{Buf, Bytes, BytesMut};
 use bytestreams_machine::{ConnId, HANDSHAKE_OCTETS, NetInput};
+use bytestreams_transfer::TransferId;
 use core::pin::Pin;
 use core::task::{Context, Poll};
-use std::collections::VecDeque;
 use std::io;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -23,6 +24,8 @@ pub(crate) struct Conn {
     unsent: BytesMut,
     reads: Reads,
     end: End,
+    /// Whose it was.
+    owner: Option<TransferId>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,12 +54,16 @@ impl Conn {
             unsent: BytesMut::new(),
             reads: Reads::Handshake(HANDSHAKE_OCTETS),
             end: End::Open,
+            owner: None,
         }
     }
 
-    /// Takes back a socket whose octets are all written or given up.
-    pub(crate) fn given_back(stream: TcpStream) -> Self {
-        Self::new(stream)
+    /// Takes back the socket of a transfer, to which all was written or from which all was read.
+    pub(crate) fn given_back(stream: TcpStream, owner: TransferId) -> Self {
+        Self {
+            owner: Some(owner),
+            ..Self::new(stream)
+        }
     }
 
     /// The socket, and what is still to be written before anything else.
@@ -91,22 +98,25 @@ impl Conn {
     }
 
     /// Moves what can be moved; false when the connection is no more.
-    pub(crate) fn poll(
-        &mut self,
-        id: ConnId,
-        inputs: &mut VecDeque<NetInput>,
-        cx: &mut Context<'_>,
-    ) -> bool {
+    pub(crate) fn poll(&mut self, id: ConnId, seen: &mut Seen, cx: &mut Context<'_>) -> bool {
         if self.poll_write(cx).is_err() {
             if self.reads != Reads::Ended && self.end != End::Close {
-                inputs.push_back(NetInput::Closed(id));
+                self.broken(id, seen);
             }
             return false;
         }
         if self.end == End::Close && self.unsent.is_empty() {
             return false;
         }
-        self.poll_read(id, inputs, cx)
+        self.poll_read(id, seen, cx)
+    }
+
+    /// Of a stream whose octets were all written, a reset means that the peer may lack the last.
+    fn broken(&self, id: ConnId, seen: &mut Seen) {
+        match self.owner {
+            Some(owner) => seen.broken.push(owner),
+            None => seen.inputs.push_back(NetInput::Closed(id)),
+        }
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
@@ -125,12 +135,7 @@ impl Conn {
         Ok(())
     }
 
-    fn poll_read(
-        &mut self,
-        id: ConnId,
-        inputs: &mut VecDeque<NetInput>,
-        cx: &mut Context<'_>,
-    ) -> bool {
+    fn poll_read(&mut self, id: ConnId, seen: &mut Seen, cx: &mut Context<'_>) -> bool {
         let mut octets = [0; WASTE];
         for _ in 0..ROUNDS {
             let most = match self.reads {
@@ -145,18 +150,24 @@ impl Conn {
             match Pin::new(&mut self.stream).poll_read(cx, &mut buf) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_)) => {
-                    inputs.push_back(NetInput::Closed(id));
+                    self.broken(id, seen);
                     return false;
                 }
                 Poll::Pending => return true,
             }
             let read = buf.filled();
             if read.is_empty() {
+                // A reset right behind the end shows only here.
+                if let Ok(None) = self.stream.take_error() {
+                    seen.inputs.push_back(NetInput::Closed(id));
+                } else {
+                    self.broken(id, seen);
+                }
                 self.reads = Reads::Ended;
-                inputs.push_back(NetInput::Closed(id));
             } else if let Reads::Handshake(left) = &mut self.reads {
                 *left -= read.len();
-                inputs.push_back(NetInput::Received(id, Bytes::copy_from_slice(read)));
+                let octets = Bytes::copy_from_slice(read);
+                seen.inputs.push_back(NetInput::Received(id, octets));
             }
         }
         cx.waker().wake_by_ref();

@@ -14,6 +14,7 @@ use bytestreams_machine::{
     ConnId, ConnectError, DialPolicy, ListenId, NetCommand, NetInput, Network, Token,
 };
 use bytestreams_stanza::StreamHost;
+use bytestreams_transfer::TransferId;
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
@@ -70,7 +71,15 @@ pub(super) struct Sockets {
     listening: BTreeMap<ListenId, Listening>,
     attempts: Vec<(Token, Attempt)>,
     conns: BTreeMap<ConnId, Conn>,
+    seen: Seen,
+}
+
+/// What happened and is still to be told.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
     inputs: VecDeque<NetInput>,
+    /// Transfers whose socket broke after it was given back.
+    broken: Vec<TransferId>,
 }
 
 type Attempt = Pin<Box<dyn Future<Output = Result<TcpStream, ConnectError>> + Send>>;
@@ -94,7 +103,7 @@ impl Sockets {
             listening: BTreeMap::new(),
             attempts: Vec::new(),
             conns: BTreeMap::new(),
-            inputs: VecDeque::new(),
+            seen: Seen::default(),
         }
     }
 
@@ -138,7 +147,8 @@ impl Sockets {
         // Who cannot listen says nothing.
         if let Ok(listening) = Listening::open(self.options.listener.as_deref(), self.ends) {
             let addrs = listening.addrs().iter();
-            self.inputs
+            self.seen
+                .inputs
                 .extend(addrs.map(|&addr| NetInput::Listening(id, addr)));
             self.listening.insert(id, listening);
         }
@@ -160,7 +170,7 @@ impl Sockets {
             listening,
             attempts,
             conns,
-            inputs,
+            seen,
             ..
         } = self;
         let mut new = |stream: TcpStream, conns: &mut BTreeMap<ConnId, Conn>| {
@@ -170,31 +180,37 @@ impl Sockets {
             id
         };
         for (&listen, listening) in listening.iter_mut() {
-            while inputs.len() < INPUTS && conns.len() < CONNECTIONS {
+            while seen.inputs.len() < INPUTS && conns.len() < CONNECTIONS {
                 let Poll::Ready((stream, from)) = listening.poll_accept(cx) else {
                     break;
                 };
                 let conn = new(stream, conns);
-                inputs.push_back(NetInput::Accepted { listen, conn, from });
+                seen.inputs
+                    .push_back(NetInput::Accepted { listen, conn, from });
             }
         }
         attempts.retain_mut(|(token, attempt)| {
             let Poll::Ready(result) = attempt.as_mut().poll(cx) else {
                 return true;
             };
-            inputs.push_back(match result {
+            seen.inputs.push_back(match result {
                 Ok(stream) => NetInput::Connected(*token, new(stream, conns)),
                 Err(error) => NetInput::Failed(*token, error),
             });
             false
         });
-        conns.retain(|&id, conn| conn.poll(id, inputs, cx));
-        inputs.len() >= INPUTS
+        conns.retain(|&id, conn| conn.poll(id, seen, cx));
+        seen.inputs.len() >= INPUTS
     }
 
     /// What happened since the last time.
     pub(super) fn inputs(&mut self) -> impl Iterator<Item = NetInput> + '_ {
-        self.inputs.drain(..)
+        self.seen.inputs.drain(..)
+    }
+
+    /// Transfers that had all written to a socket which broke since.
+    pub(super) fn broken(&mut self) -> impl Iterator<Item = TransferId> + '_ {
+        self.seen.broken.drain(..)
     }
 
     /// Drops every socket.
@@ -202,6 +218,6 @@ impl Sockets {
         self.listening.clear();
         self.attempts.clear();
         self.conns.clear();
-        self.inputs.clear();
+        self.seen = Seen::default();
     }
 }
