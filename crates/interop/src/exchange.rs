@@ -145,7 +145,7 @@ pub fn relays(server: &Server, proxy: &str) {
     let answer = romeo.request("get", proxy, &address_query());
     let (jid, address) = stream_host(&answer);
     assert_eq!(jid.split('/').next(), Some(proxy));
-    for (sid, octets) in [("s1", 100_001), ("s2", 1)] {
+    for (sid, octets) in [("meeting", 100_001), ("parting", 1)] {
         let hash = dst_addr(sid, &romeo.jid, &juliet.jid);
         let target = connect(address, &hash);
         let mut requester = connect(address, &hash);

@@ -102,6 +102,7 @@ fn a_handshake_may_be_cut_anywhere_or_come_at_once() {
     assert_eq!(reply[..4], [5, 0, 5, 0]);
     accepts(&scene.activation("s1"));
     talk(&at_once, &cut);
+    drop((at_once, cut));
     scene.unharmed();
 }
 
@@ -155,6 +156,7 @@ fn activation_is_for_the_requester_when_both_are_connected_and_once() {
         talk(&target, &requester);
         requester.shutdown(Shutdown::Write).expect("shut down");
         assert_eq!(read_to_end(&target), b"");
+        drop((target, requester));
         scene.unharmed();
     }
 }
