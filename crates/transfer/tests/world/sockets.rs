@@ -62,7 +62,7 @@ impl Script {
         conn: ConnId,
         octets: &[u8],
         machine: &mut Transfers,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
     ) {
         let Some(id) = self.of(conn) else {
             // Failed or done; the event that tells is on its way, or was.
@@ -75,12 +75,7 @@ impl Script {
         }
     }
 
-    pub(crate) fn socket_broke(
-        &mut self,
-        conn: ConnId,
-        machine: &mut Transfers,
-        cx: &mut Context<'_>,
-    ) {
+    pub(crate) fn socket_broke(&self, conn: ConnId, machine: &mut Transfers, cx: &Context<'_>) {
         if let Some(id) = self.of(conn) {
             let _ = machine.ended(id, Err(ConnEnd::Reset), cx.now);
         }
