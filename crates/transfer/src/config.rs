@@ -157,6 +157,11 @@ pub struct Options {
     /// The ways that a SOCKS5 bytestream may go, as far as the link's [`Config`] allows them too.
     #[cfg(feature = "socks5")]
     pub ways: Ways,
+    /// Whether to tell the peer the hash that it is to use with a StreamHost (`dstaddr`, XEP-0065,
+    /// section 7): in a room, who takes part does not know by which JID others know it. Off by
+    /// default, since many peers do not know that attribute.
+    #[cfg(feature = "socks5")]
+    pub dstaddr: bool,
     /// The MIME type to tell, in an offer.
     pub mime_type: Option<Arc<str>>,
     /// The `block-size` in band, at least 256. Without one: 65535 towards a peer that says it
@@ -177,6 +182,8 @@ impl Default for Options {
             methods: Methods::new(),
             #[cfg(feature = "socks5")]
             ways: Ways::Any,
+            #[cfg(feature = "socks5")]
+            dstaddr: false,
             mime_type: None,
             block_size: None,
             carrier: Carrier::Iq,

@@ -62,9 +62,40 @@
 //! # }
 //! ```
 //!
-//! A transfer goes through stages, and its stream is one of them: a second method (XEP-0065) comes
-//! in as one more stage between consent and the stream in band, and as one more entry of the ordered
-//! list of methods.
+//! # SOCKS5 bytestreams
+//!
+//! With the feature `socks5`, a driver that has sockets enables a second method (XEP-0065):
+//! `config.methods = [Method::Socks5, Method::Ibb]`. The driver then also carries out
+//! [`Output::Net`](bytestreams_machine::Output::Net) and feeds
+//! [`Input::Net`](bytestreams_machine::Input::Net). Where [`Event::Established`] names a connection, the socket is
+//! the application's, and instead of `write`, `read` and `stored` there are:
+//!
+//! * `Transfers::early`: what came of the stream before, to be taken first where we receive;
+//! * `Transfers::moved`: how many octets more were written or stored;
+//! * where we send, [`Transfers::finish`] once everything is written: the machine has our half shut
+//!   down and closes in time;
+//! * where we receive, `Transfers::ended` once everything announced has come, or the socket's end
+//!   did; then [`Transfers::completed`], as in band;
+//! * `Transfers::ended` with an error where the socket broke, on either side.
+//!
+//! StreamHosts are seen to before an offer is made: one listening socket serves all offers of the
+//! link, while there are any, and Proxies are looked for once. When SOCKS5 comes to nothing, at any
+//! point before the first octet, the stream is opened in band with the same sid at once, and where
+//! that is refused, it is offered again in band alone; [`Event::FellBack`] tells of each. A socket
+//! that breaks later is a failure, from which the application resumes as it does in band.
+//!
+//! | what goes wrong | seen by | then |
+//! |---|---|---|
+//! | no StreamHost to tell | the Sender | offered in band alone, or opened in band on consent |
+//! | the peer reaches none, refuses, chooses none that was told, or says nothing for 30 s | the Sender | opened in band |
+//! | the Proxy is out of reach, silent, refuses, or closes before it has activated | the Sender | opened in band |
+//! | none is reached within 9 s, or none that policy lets | the Receiver | says so, waits 30 s for the stream in band |
+//! | a connection closes before the first octet | the Receiver | waits 30 s for the stream in band |
+//! | the Sender opens in band before the first octet | the Receiver | drops its sockets, takes it |
+//! | the stream in band is refused | the Sender | offered again in band alone, with another sid |
+//!
+//! A Receiver counts a file as established with its first octet: a Proxy that refuses to activate
+//! tells the Sender alone.
 //!
 //! Out of scope: whom to trust (the application accepts or declines), files and their hashes, and
 //! sockets.

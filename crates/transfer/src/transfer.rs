@@ -96,6 +96,8 @@ pub(crate) struct Choices {
     pub(crate) in_band: bool,
     #[cfg(feature = "socks5")]
     pub(crate) ways: crate::Ways,
+    #[cfg(feature = "socks5")]
+    pub(crate) dstaddr: bool,
 }
 
 impl Choices {
@@ -116,6 +118,8 @@ impl From<&Options> for Choices {
             in_band: true,
             #[cfg(feature = "socks5")]
             ways: options.ways,
+            #[cfg(feature = "socks5")]
+            dstaddr: options.dstaddr,
         }
     }
 }

@@ -137,9 +137,9 @@ impl Transfers {
         self.closing = 0;
     }
 
-    /// Says whether the driver should go on reading the link. It is false while more octets wait
-    /// to be stored than [`crate::Bounds::buffered`]; look again after [`Transfers::stored`] and
-    /// after draining the outputs.
+    /// Says whether the driver should go on reading the link and taking connections. It is false
+    /// while more octets wait to be stored than [`crate::Bounds::buffered`], or too many outputs to
+    /// be carried out; look again after [`Transfers::stored`] and after draining the outputs.
     pub fn wants_input(&self) -> bool {
         !self.is_deaf() && self.queue.len() < MOST_OUTPUTS
     }

@@ -242,3 +242,83 @@ fn a_block_on_its_way_costs_no_allocation() {
         assert_eq!(allocations() - before, 0, "{window:?}");
     }
 }
+
+/// A driver without sockets, whose peer leads the handshake.
+#[cfg(feature = "socks5")]
+#[test]
+fn an_idle_transfer_over_a_socket_costs_at_most_1_kib() {
+    use bytes::Bytes;
+    use bytestreams_machine::{ConnId, NetCommand, NetInput};
+    use bytestreams_stanza::ns;
+    use bytestreams_transfer::{Method, Methods};
+
+    let mut config = Config::default();
+    config.keepalive = Keepalive::Off;
+    config.methods = Methods::from_slice(&[Method::Socks5, Method::Ibb]);
+    let mut machine = Transfers::new(Own { jid: jid(ME) }, config, Instant::ZERO);
+    let now = Instant::ZERO;
+    let peer = peers();
+    let host = bytestreams_stanza::StreamHost {
+        jid: jid(PEER),
+        host: "192.0.2.5".into(),
+        port: 5000,
+    };
+    let before = heap();
+    for n in 0..IDLE {
+        let stream = format!("s{n:032x}");
+        let offer = offer_of(&stream, file(9), &[ns::BYTESTREAMS, ns::IBB]);
+        let mut iq = Iq::set(None, "si-1".into(), offer);
+        iq.from = Some(peer(n));
+        machine.handle_input(Input::Stanza(iq.into()), now);
+        let offered = drain(&mut machine);
+        let Some(Output::Event(Event::Offered { id, .. })) = offered.first() else {
+            panic!("{offered:?}")
+        };
+        machine
+            .accept(*id, Range::default(), now)
+            .expect("accepted");
+        let query = bytestreams_stanza::Bytestreams {
+            sid: Some(sid(&stream)),
+            mode: bytestreams_stanza::Mode::Tcp,
+            dstaddr: None,
+            content: bytestreams_stanza::BytestreamsContent::Hosts(vec![host.clone()]),
+        };
+        let query = bytestreams_stanza::Payload::Bytestreams(Box::new(query));
+        let mut iq = Iq::set(None, "q-1".into(), query);
+        iq.from = Some(peer(n));
+        machine.handle_input(Input::Stanza(iq.into()), now);
+        let (conn, mut token, mut request) = (ConnId(n as u64), None, None);
+        for input in 0..4 {
+            for output in drain(&mut machine) {
+                match output {
+                    Output::Net(NetCommand::Connect(t, _)) => token = Some(t),
+                    Output::Net(NetCommand::Send(_, octets)) => request = Some(octets),
+                    _ => {}
+                }
+            }
+            let octets = match input {
+                0 => {
+                    let token = token.expect("an attempt");
+                    machine.handle_input(Input::Net(NetInput::Connected(token, conn)), now);
+                    continue;
+                }
+                1 => Bytes::from_static(&[5, 0]),
+                2 => {
+                    let mut reply = request.take().expect("a request").to_vec();
+                    reply[1] = 0;
+                    reply.into()
+                }
+                _ => Bytes::from_static(b"o"),
+            };
+            machine.handle_input(Input::Net(NetInput::Received(conn, octets)), now);
+        }
+        let events = drain(&mut machine);
+        let established = |o: &Output<Event>| matches!(o, Output::Event(Event::Established { .. }));
+        assert!(events.iter().any(established), "{events:?}");
+        machine.early(*id);
+    }
+    assert_eq!(machine.len(), IDLE);
+    let each = (heap() - before) / IDLE as isize;
+    println!("{each} octets for each idle transfer over a socket");
+    assert!(each <= 1024, "{each} octets");
+}

@@ -35,6 +35,21 @@ fn all() -> Vec<Reason> {
             text: Some("not now".into()),
         });
     }
+    #[cfg(feature = "socks5")]
+    {
+        all.push(Reason::GivenUp);
+        for reason in [
+            bytestreams_socks5::Reason::NoStreamHosts,
+            bytestreams_socks5::Reason::NotConnected,
+            bytestreams_socks5::Reason::Unreachable,
+            bytestreams_socks5::Reason::NotActivated(Condition::Forbidden.into()),
+        ] {
+            all.push(Reason::Socks5(reason));
+        }
+        for end in [ConnEnd::Reset, ConnEnd::TimedOut, ConnEnd::Broken] {
+            all.push(Reason::Connection(end));
+        }
+    }
     for step in [Step::Offer, Step::Decision, Step::Open, Step::Data] {
         all.push(Reason::TimedOut { step });
         for condition in [Condition::ServiceUnavailable, Condition::NotAcceptable] {

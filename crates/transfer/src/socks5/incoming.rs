@@ -14,7 +14,7 @@ use bytestreams_stanza::{BytestreamsContent, File, Iq, IqBody, Payload};
 use core::time::Duration;
 
 /// How often a peer may offer StreamHosts for one stream: some do it once for each Proxy.
-const MOST_OFFERS: u8 = 4;
+pub(super) const MOST_OFFERS: u8 = 4;
 
 /// How long the first octet may take, as any other ([`crate::transfer::STALL`]).
 const FIRST_OCTET: Duration = crate::transfer::STALL;
@@ -115,7 +115,11 @@ impl Transfers {
                 });
             }
         }
-        let target = Target::new(&allowed, own, token(id), &self.socks5.failed, now);
+        let Ok(transfer) = self.get(id) else {
+            return;
+        };
+        let base = token(id, transfer.offers);
+        let target = Target::new(&allowed, own, base, &self.socks5.failed, now);
         let Ok(transfer) = self.get_mut(id) else {
             return;
         };

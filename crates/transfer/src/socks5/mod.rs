@@ -46,11 +46,38 @@ impl Shared {
     }
 }
 
-/// The first token for attempts of a transfer to connect, and back. Each has eight.
-const fn token(id: TransferId) -> Token {
-    Token(id.0 << 3)
+/// The first token for attempts to connect of the n-th negotiation of a transfer, which has eight:
+/// what an earlier one asked for may still come.
+const fn token(id: TransferId, n: u8) -> Token {
+    Token(id.0 << 5 | (n as u64 & 3) << 3)
 }
 
 const fn of_token(token: Token) -> TransferId {
-    TransferId(token.0 >> 3)
+    TransferId(token.0 >> 5)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytestreams_socks5::{Requester, Target};
+
+    #[test]
+    fn a_token_leads_back_to_its_transfer_and_is_nobody_elses() {
+        assert!(Requester::TOKENS <= 8 && Target::TOKENS <= 8);
+        let mut last = None;
+        for id in [
+            TransferId(1 << 16),
+            TransferId(1 << 16 | 1),
+            TransferId(2 << 16),
+        ] {
+            for n in 0..incoming::MOST_OFFERS {
+                for k in 0..8 {
+                    let token = Token(token(id, n).0 + k);
+                    assert_eq!(of_token(token), id);
+                    assert!(last < Some(token));
+                    last = Some(token);
+                }
+            }
+        }
+    }
 }

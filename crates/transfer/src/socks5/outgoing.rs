@@ -103,7 +103,12 @@ impl Transfers {
         let (peer, sid) = (transfer.peer.clone(), transfer.sid.clone());
         let mut ids = socks5_ids(id, &sid);
         let own = self.own.clone();
-        let requester = Requester::new(own, peer, sid, hosts, &mut ids, token(id), now);
+        let started = transfer.started.as_ref();
+        let dstaddr = started.is_some_and(|started| started.choices.dstaddr);
+        let mut requester = Requester::new(own, peer, sid, hosts, &mut ids, token(id, 0), now);
+        if dstaddr {
+            requester.tell_dstaddr();
+        }
         for addr in requester.addrs() {
             self.socks5.expected.insert(*addr, id);
             self.socks5.inbound.expect(*addr);

@@ -12,6 +12,7 @@ mod common;
 mod ends;
 mod fallback;
 mod hand;
+mod ledger;
 mod policy;
 mod requesting;
 mod targeting;

@@ -272,6 +272,20 @@ fn the_hash_has_the_spelling_of_the_peers_own_answer() {
 }
 
 #[test]
+fn in_a_room_the_peer_is_told_the_hash() {
+    let mut options = plain();
+    options.dstaddr = true;
+    let mut solo = Solo::with(advertising());
+    let (id, query) = solo.consented(9, options);
+    let Some(Payload::Bytestreams(query)) = query.request() else {
+        panic!("{query:?}")
+    };
+    let request = socks(1, &solo.sid(id), ME, PEER);
+    let told = query.dstaddr.as_deref().map(str::as_bytes);
+    assert_eq!(told, request.get(5..45));
+}
+
+#[test]
 fn a_range_travels_over_a_socket_too() {
     let mut solo = Solo::with(advertising());
     let mut offered = file(100);
