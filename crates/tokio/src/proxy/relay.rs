@@ -5,8 +5,9 @@ use super::pipes::{self, Pipe, Pipes};
 use bytes::{Buf, Bytes};
 use core::fmt;
 use core::future::Future;
+use core::ops::Range;
 use core::pin::Pin;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use core::task::{Context, Poll, ready};
 use core::time::Duration;
 use std::io;
@@ -15,10 +16,13 @@ use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
-/// The octets of one direction moved before other sessions get their turn, about.
-const TURN: usize = 1 << 20;
+/// The octets moved until every session has had its turn, about, were all of them busy.
+const ROUND: usize = 64 << 20;
 
-/// The least that is moved at once towards a receiver that was slow.
+/// The bounds of a turn. A longer one wakes fewer threads, a shorter one keeps others waiting less.
+const TURN: Range<usize> = 256 << 10..4 << 20;
+
+/// The least that is copied at once towards a receiver that was slow.
 const SPAN: usize = 64 << 10;
 
 /// How long the octets of one direction are waited for after the other one broke.
@@ -34,6 +38,7 @@ pub struct Relays {
     pipes: Pipes,
     idle: Duration,
     octets: AtomicU64,
+    sessions: AtomicUsize,
 }
 
 impl Relays {
@@ -44,12 +49,19 @@ impl Relays {
             pipes: Pipes::new(pipes),
             idle,
             octets: AtomicU64::new(0),
+            sessions: AtomicUsize::new(0),
         })
     }
 
     /// How many octets were relayed so far, in both directions of all sessions.
     pub fn octets(&self) -> u64 {
         self.octets.load(Ordering::Relaxed)
+    }
+
+    /// How many octets of one direction are moved before other sessions get their turn.
+    fn turn(&self) -> usize {
+        let sessions = self.sessions.load(Ordering::Relaxed).max(1);
+        (ROUND / sessions).clamp(TURN.start, TURN.end)
     }
 
     /// How many pipes are lent now.
@@ -64,6 +76,7 @@ impl Relays {
             // Slower without, but no less right.
             let _ = stream.set_nodelay(true);
         }
+        self.sessions.fetch_add(1, Ordering::Relaxed);
         Relay {
             shared: self.clone(),
             streams: connections,
@@ -132,7 +145,7 @@ struct Way {
     early: Bytes,
     /// What is between the two sockets.
     pipe: Option<Pipe>,
-    /// How much to move at once: what the receiver takes.
+    /// How much to copy at once: what the receiver takes.
     span: usize,
     octets: u64,
     phase: Phase,
@@ -185,14 +198,14 @@ impl Way {
         cx: &mut Context<'_>,
         from: &TcpStream,
         to: &mut TcpStream,
-        pipes: &Pipes,
+        shared: &Relays,
     ) -> Poll<Result<Turn, Side>> {
-        let mut left = TURN;
+        let mut left = shared.turn();
         while left > 0 {
             let before = self.octets;
             match self.phase {
                 Phase::Moving => {
-                    if ready!(self.poll_move(cx, from, to, pipes))? {
+                    if ready!(self.poll_move(cx, from, to, &shared.pipes))? {
                         left = left.saturating_sub((self.octets - before) as usize);
                     } else {
                         self.phase = Phase::Over { complete: true };
@@ -239,7 +252,7 @@ impl Way {
             }
         };
         if pipe.held() == 0 {
-            match unless_blocked(pipe.fill(from, self.span)) {
+            match unless_blocked(pipe.fill(from, pipes::CAPACITY)) {
                 Ok(Some(1..)) => {}
                 other => {
                     pipes.give_back(pipe);
@@ -256,7 +269,6 @@ impl Way {
         }
         let moved = drained.map_err(Side::To)?.unwrap_or(0);
         self.octets += moved as u64;
-        self.adapt(held == 0, moved, pipes::CAPACITY);
         Poll::Ready(Ok(true))
     }
 
@@ -266,29 +278,24 @@ impl Way {
         from: &TcpStream,
         to: &TcpStream,
     ) -> Poll<Result<bool, Side>> {
-        let most = self.span.min(copy::CAPACITY);
-        let (moved, all) = match ready!(poll_copy(cx, from, to, most))? {
+        let (moved, all) = match ready!(poll_copy(cx, from, to, self.span))? {
             Copied::End => return Poll::Ready(Ok(false)),
             Copied::All(moved) => (moved, true),
             Copied::Part(moved) => (moved, false),
         };
         self.octets += moved as u64;
-        self.adapt(all, moved, copy::CAPACITY);
+        // What the receiver does not take would be looked at again and again.
+        if !all {
+            self.span = (self.span / 2).max(SPAN);
+        } else if moved >= self.span {
+            self.span = (self.span * 2).min(copy::CAPACITY);
+        }
         Poll::Ready(Ok(true))
     }
 
     fn give_back(&mut self, pipes: &Pipes) {
         if let Some(pipe) = self.pipe.take() {
             pipes.give_back(pipe);
-        }
-    }
-
-    /// Follows what the receiver takes, so that little is left in a pipe when it stalls.
-    fn adapt(&mut self, all: bool, moved: usize, most: usize) {
-        if !all {
-            self.span = (self.span / 2).max(SPAN);
-        } else if moved >= self.span {
-            self.span = (self.span * 2).min(most);
         }
     }
 }
@@ -303,7 +310,7 @@ impl Relay {
             (back, &*second, first)
         };
         let before = way.octets;
-        let polled = way.poll_turn(cx, from, to, &self.shared.pipes);
+        let polled = way.poll_turn(cx, from, to, &self.shared);
         let moved = way.octets - before;
         if moved > 0 {
             self.shared.octets.fetch_add(moved, Ordering::Relaxed);
@@ -395,6 +402,7 @@ impl Future for Relay {
 
 impl Drop for Relay {
     fn drop(&mut self) {
+        self.shared.sessions.fetch_sub(1, Ordering::Relaxed);
         let [there, back] = &mut self.ways;
         let [first, second] = &self.streams;
         for (way, to) in [(there, second), (back, first)] {
