@@ -197,7 +197,9 @@ impl Transfers {
         if let Some(known) = self.by_stream(Some(from), &open.sid) {
             let repeated = matches!(self.live.get(known).map(|t| &t.stage),
                 Some(Stage::Asked(asked, _)) if asked.id == iq.id);
-            if self.makes_way(known, now) {
+            if self.asked_otherwise(known, iq) {
+                self.touch(known, now);
+            } else if self.makes_way(known, now) {
                 self.take_stream(known, iq, open, now);
                 self.touch(known, now);
             } else if !repeated {
@@ -227,6 +229,25 @@ impl Transfers {
             announced: false,
         });
         self.touch(id, now);
+    }
+
+    /// Takes an `<open/>` in the place of StreamHosts on which nobody has decided yet: the peer has
+    /// waited for long enough, and goes in band.
+    fn asked_otherwise(&mut self, id: TransferId, iq: &Iq) -> bool {
+        let Some(transfer) = self.live.get_mut(id).filter(|transfer| transfer.in_band) else {
+            return false;
+        };
+        let Stage::Asked(asked, _) = &mut transfer.stage else {
+            return false;
+        };
+        if !matches!(asked.body, IqBody::Set(Payload::Bytestreams(_))) {
+            return false;
+        }
+        let refusal = asked.error(refusal::not_acceptable());
+        **asked = iq.clone();
+        transfer.method = Method::Ibb;
+        self.send(refusal);
+        true
     }
 
     fn take_stream(&mut self, id: TransferId, iq: &Iq, open: &Open, now: Instant) {

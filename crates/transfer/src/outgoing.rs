@@ -55,7 +55,8 @@ impl Transfers {
         id
     }
 
-    /// Opens a stream without an offer (XEP-0047 alone), for octets both ways.
+    /// Opens a stream without an offer, for octets both ways: by the first of the methods, and in
+    /// band where that fails and is among them.
     ///
     /// What the peer can do is asked before, unless `options` leave nothing to know.
     pub fn open(

@@ -36,7 +36,11 @@ pub(super) struct Hosts {
     asked: u64,
     /// The driver was asked, and had no address in time.
     mute: bool,
-    proxies: Proxies,
+    /// The Proxies found last, and how long they are taken for granted.
+    proxies: Vec<StreamHost>,
+    fresh_until: Option<Instant>,
+    /// The search for Proxies, and since when.
+    search: Option<(Box<ProxyDiscovery>, Instant)>,
 }
 
 #[derive(Debug)]
@@ -44,14 +48,6 @@ struct Listener {
     id: ListenId,
     since: Instant,
     addrs: Vec<SocketAddr>,
-}
-
-#[derive(Debug, Default)]
-enum Proxies {
-    #[default]
-    Unknown,
-    Asking(Box<ProxyDiscovery>, Instant),
-    Known(Vec<StreamHost>, Instant),
 }
 
 impl Hosts {
@@ -84,7 +80,7 @@ impl Hosts {
     /// Stops listening whoever may need it.
     pub(super) fn dismiss(&mut self) -> Option<ListenId> {
         self.users = 0;
-        self.proxies = Proxies::Unknown;
+        self.search = None;
         self.listener.take().map(|listener| listener.id)
     }
 
@@ -108,21 +104,17 @@ impl Hosts {
     /// Says whether Proxies are to be looked for.
     pub(super) fn lacks_proxies(&self, config: &Socks5, now: Instant) -> bool {
         let any = config.discover || !config.proxies.is_empty();
-        any && match &self.proxies {
-            Proxies::Unknown => true,
-            Proxies::Asking(..) => false,
-            Proxies::Known(_, until) => *until <= now,
-        }
+        any && self.search.is_none() && self.fresh_until.is_none_or(|until| until <= now)
     }
 
     /// Notes that Proxies are being looked for.
     pub(super) fn look_for_proxies(&mut self, discovery: ProxyDiscovery, now: Instant) {
-        self.proxies = Proxies::Asking(Box::new(discovery), now);
+        self.search = Some((Box::new(discovery), now));
     }
 
     /// Gives a stanza to the search for Proxies; answers it if it was another's.
     pub(super) fn handle_stanza(&mut self, stanza: Stanza, now: Instant) -> Option<Stanza> {
-        let Proxies::Asking(discovery, _) = &mut self.proxies else {
+        let Some((discovery, _)) = &mut self.search else {
             return Some(stanza);
         };
         match discovery.handle_input(Input::Stanza(stanza), now) {
@@ -132,23 +124,19 @@ impl Hosts {
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
-        if let Proxies::Asking(discovery, _) = &mut self.proxies {
+        if let Some((discovery, _)) = &mut self.search {
             discovery.handle_timeout(now);
         }
     }
 
     pub(super) fn next(&self) -> Option<Instant> {
-        match &self.proxies {
-            Proxies::Asking(discovery, _) => discovery.poll_timeout(),
-            Proxies::Unknown | Proxies::Known(..) => None,
-        }
+        let (discovery, _) = self.search.as_ref()?;
+        discovery.poll_timeout()
     }
 
     /// Takes the next question to be asked; notes what was found.
     pub(super) fn poll_stanza(&mut self, now: Instant) -> Option<Stanza> {
-        let Proxies::Asking(discovery, _) = &mut self.proxies else {
-            return None;
-        };
+        let (discovery, _) = self.search.as_mut()?;
         while let Some(output) = discovery.poll_output() {
             match output {
                 Output::Stanza(stanza) => return Some(stanza),
@@ -158,7 +146,9 @@ impl Hosts {
                     } else {
                         PROXIES_LAST
                     };
-                    self.proxies = Proxies::Known(hosts, now + lasts);
+                    self.proxies = hosts;
+                    self.fresh_until = Some(now + lasts);
+                    self.search = None;
                     return None;
                 }
                 Output::Event(_) | Output::Net(_) => {}
@@ -177,15 +167,18 @@ impl Hosts {
                 until = Some(due);
             }
         }
-        if let (Proxies::Asking(_, since), true) = (&self.proxies, proxied) {
-            until = until.max(Some(*since + DISCOVERY));
+        if let Some((_, since)) = self.search.as_ref().filter(|_| proxied) {
+            // What was found before will do.
+            if self.proxies.is_empty() {
+                until = until.max(Some(*since + DISCOVERY));
+            }
         }
         until.filter(|until| *until > now)
     }
 
     /// Says whether Proxies may still be found.
     pub(super) fn is_looking(&self) -> bool {
-        matches!(self.proxies, Proxies::Asking(..))
+        self.search.is_some()
     }
 
     /// The StreamHosts to offer: our own, where `direct`, then the Proxies, where `proxied`.
@@ -212,10 +205,8 @@ impl Hosts {
                 add(own, addr.ip().to_string().into(), addr.port());
             }
         }
-        if let (Proxies::Known(hosts, _), true) = (&self.proxies, proxied) {
-            for host in hosts {
-                add(&host.jid, host.host.clone(), host.port);
-            }
+        for host in self.proxies.iter().filter(|_| proxied) {
+            add(&host.jid, host.host.clone(), host.port);
         }
         all
     }

@@ -3,6 +3,7 @@
 
 use crate::common::*;
 use crate::hand::*;
+use alloc::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use bytestreams_machine::{
     ConnId, ConnectError, Input, ListenId, Machine, NetCommand, NetInput, Output, Token,
@@ -10,7 +11,6 @@ use bytestreams_machine::{
 use bytestreams_stanza::{Condition, Iq, IqBody, Payload, Range, Stanza, ns};
 use bytestreams_transfer::{ConnEnd, Event, TransferId, Ways};
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet};
 
 /// A driver that obeys its contract and chooses at random, with a peer that does not.
 struct Walk {
@@ -123,7 +123,7 @@ impl Walk {
         assert_eq!(rest, None);
     }
 
-    fn from_peer(&mut self, id: &str, payload: Payload) {
+    fn peer_sends(&mut self, id: &str, payload: Payload) {
         let mut iq = Iq::set(Some(jid(ME)), id.into(), payload);
         iq.from = Some(jid(PEER));
         let input = Input::Stanza(iq.into());
@@ -196,7 +196,7 @@ impl Walk {
                 self.next_entropy = self.next_entropy.wrapping_add(1);
                 let entropy = entropy(self.next_entropy);
                 let transfers = &mut self.solo.stack.machine;
-                let id = if self.next_entropy.is_multiple_of(4) {
+                let id = if self.next_entropy % 4 == 0 {
                     transfers.open(jid(PEER), plain(), entropy, now)
                 } else {
                     transfers.offer(jid(PEER), file(9), plain(), entropy, now)
@@ -206,16 +206,16 @@ impl Walk {
             1 => {
                 let size = self.choose(2) * 9;
                 let offer = offer_of(&stream, file(size), &[ns::BYTESTREAMS, ns::IBB]);
-                self.from_peer("si", offer);
+                self.peer_sends("si", offer);
             }
             2 => {
                 let theirs = [host(PEER, "192.0.2.5", 1), host(PROXY, "192.0.2.1", 2)];
                 let theirs = hosts(&stream, &theirs);
                 let id = format!("q{}", self.choose(3));
-                self.from_peer(&id, theirs);
+                self.peer_sends(&id, theirs);
             }
-            3 => self.from_peer("open", open(&stream, 4096)),
-            4 => self.from_peer("close", close(&stream)),
+            3 => self.peer_sends("open", open(&stream, 4096)),
+            4 => self.peer_sends("close", close(&stream)),
             5..=6 => self.reply(),
             7 => {
                 let listens = self.listens.clone();

@@ -6,6 +6,8 @@
     reason = "tests look for one thing among many"
 )]
 
+extern crate alloc;
+
 #[path = "../common/mod.rs"]
 mod common;
 

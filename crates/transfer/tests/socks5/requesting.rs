@@ -76,6 +76,29 @@ fn the_server_is_asked_for_proxies_before_the_offer_and_once() {
 }
 
 #[test]
+fn proxies_are_looked_for_again_after_a_while_and_the_known_ones_serve_meanwhile() {
+    let mut config = bare();
+    config.socks5.discover = true;
+    let mut solo = Solo::with(config);
+    solo.offer(file(9), plain());
+    answer_discovery(&mut solo);
+    solo.take_iq();
+    solo.pass(Duration::from_secs(3601));
+    solo.take_events();
+    let now = solo.now;
+    solo.transfers()
+        .offer(jid(PEER), file(9), plain(), entropy(2), now);
+    let iqs = solo.take_iqs();
+    let [items, offer] = &iqs[..] else {
+        panic!("{iqs:?}")
+    };
+    assert!(matches!(items.request(), Some(Payload::DiscoItems(_))));
+    solo.consent(offer, &[ns::BYTESTREAMS]);
+    let query = solo.take_iq();
+    assert_eq!(offered_hosts(&query), [host(PROXY, "192.0.2.1", 5000)]);
+}
+
+#[test]
 fn a_silent_server_holds_an_offer_up_for_a_while_only() {
     let mut config = bare();
     config.socks5.discover = true;

@@ -82,6 +82,36 @@ fn one_that_is_declined_dials_nothing() {
 }
 
 #[test]
+fn one_that_goes_in_band_while_nobody_has_decided_is_asked_about_once() {
+    let mut solo = Solo::with(strangers(bare()));
+    solo.set(PEER, "q1", hosts("s1", &[host(PEER, "192.0.2.5", 5000)]));
+    let Event::Offered { id, .. } = solo.take_event() else {
+        panic!("no offer")
+    };
+    solo.set(PEER, "open-1", open("s1", 4096));
+    let refusal = solo.take_iq();
+    assert_eq!(refusal.id.as_str(), "q1");
+    assert_eq!(condition(&refusal), Condition::NotAcceptable);
+    solo.set(PEER, "open-1", open("s1", 4096));
+    assert_eq!(solo.take_stanzas(), []);
+    assert_eq!(solo.take_events(), []);
+    let now = solo.now;
+    solo.transfers()
+        .accept(id, Range::default(), now)
+        .expect("accepted");
+    let answer = solo.take_iq();
+    assert_eq!(answer.id.as_str(), "open-1");
+    assert!(matches!(answer.body, IqBody::Result(None)));
+    let method = Method::Ibb;
+    let events = solo.take_events();
+    assert!(
+        matches!(events[..], [Event::Accepted { method: m, .. }, Event::Established { .. }] if m == method),
+        "{events:?}"
+    );
+    assert_eq!(solo.take_nets(), []);
+}
+
+#[test]
 fn a_stranger_has_so_many_and_no_more() {
     let mut solo = Solo::with(strangers(bare()));
     for n in 0..9 {
