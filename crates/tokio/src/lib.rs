@@ -32,7 +32,6 @@
 
 mod disk;
 mod endpoint;
-pub mod file;
 mod haul;
 mod jid;
 pub mod link;
@@ -43,6 +42,7 @@ mod receiver;
 mod sender;
 mod threads;
 
+pub use bytestreams_file as file;
 pub use bytestreams_machine::Network;
 pub use bytestreams_transfer::{
     Bounds, Config, ConnEnd, Event, Incomplete, Keepalive, Method, Methods, Options, Reason, Side,

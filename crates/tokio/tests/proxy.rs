@@ -321,7 +321,7 @@ async fn a_source_has_so_many_connections_and_no_more() {
     let _second = connect_from(from(2), proxy.addr).await.expect("taken");
     proxy.until(|stats| stats.handshaking == 2).await;
     let mut third = connect_from(from(2), proxy.addr).await.expect("a backlog");
-    assert_eq!(rest(&mut third).await, []);
+    assert_eq!(rest(&mut third).await, [0_u8; 0]);
     // Others are none the worse.
     let _other = connect_from(from(3), proxy.addr).await.expect("taken");
     proxy.until(|stats| stats.handshaking == 3).await;
@@ -344,7 +344,7 @@ async fn silence_ends_a_handshake_and_the_oldest_makes_room() {
     }
     // The first one by the third, the others by the time.
     for stream in &mut streams {
-        assert_eq!(rest(stream).await, []);
+        assert_eq!(rest(stream).await, [0_u8; 0]);
     }
     proxy.until(|stats| stats.handshakes_expired == 3).await;
     assert_eq!(proxy.handle.stats().handshaking, 0);
@@ -358,8 +358,8 @@ async fn connections_that_nobody_activates_are_closed() {
     let addr = hash("s1", ROMEO, JULIET);
     let mut target = connected(proxy.addr, &addr).await;
     let mut requester = connected(proxy.addr, &addr).await;
-    assert_eq!(rest(&mut target).await, []);
-    assert_eq!(rest(&mut requester).await, []);
+    assert_eq!(rest(&mut target).await, [0_u8; 0]);
+    assert_eq!(rest(&mut requester).await, [0_u8; 0]);
     proxy
         .until(|stats| stats.expired == 2 && stats.waiting == 0)
         .await;
@@ -416,7 +416,7 @@ async fn a_proxy_that_stops_lets_sessions_end() {
     let addr = hash("s2", ROMEO, JULIET);
     let mut waiting = connected(proxy.addr, &addr).await;
     proxy.handle.stop();
-    assert_eq!(rest(&mut waiting).await, []);
+    assert_eq!(rest(&mut waiting).await, [0_u8; 0]);
     let refused = soon(async {
         loop {
             // What was in the backlog is reset.

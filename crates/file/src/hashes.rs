@@ -5,8 +5,8 @@ use md5::{Digest, Md5};
 use sha2::Sha256;
 use std::io::{self, Read};
 
-/// How much is read at once.
-pub(crate) const PIECE: usize = 256 * 1024;
+/// Octets that are read or written at once, where that is for us to choose.
+pub const PIECE: usize = 256 * 1024;
 
 /// MD5 (XEP-0096) and SHA-256, each only when wanted.
 #[derive(Clone, Default)]

@@ -36,6 +36,11 @@ pub enum StoreError {
     },
     /// The content is not what the offer's hash says.
     Hash,
+    /// There are files of this name, and of all others that it could have had, already.
+    Taken {
+        /// The file that there is.
+        path: PathBuf,
+    },
     /// The operating system refused.
     Io {
         /// What was tried, as in "create".
@@ -89,6 +94,7 @@ impl fmt::Display for StoreError {
                 write!(f, "{got} octets came of the {declared} declared")
             }
             Self::Hash => f.write_str("the content does not match the offer's hash"),
+            Self::Taken { path } => write!(f, "{} exists already", path.display()),
             Self::Io {
                 action,
                 path,

@@ -1,7 +1,7 @@
 //! What the storage promises: nothing overwritten, nothing short under the final name, nothing
 //! followed, nothing left behind.
 
-use bytestreams_tokio::file::{Incoming, Keep, Source, SourceError, Store, StoreError};
+use bytestreams_file::{Incoming, Keep, Source, SourceError, Store, StoreError};
 use core::time::Duration;
 use md5::{Digest, Md5};
 use std::fs;
@@ -46,15 +46,15 @@ fn names(dir: &Path) -> Vec<String> {
 
 /// An empty directory to receive into.
 fn inbox() -> (TempDir, Store) {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = Store::open(dir.path()).expect("a directory");
     (dir, store)
 }
 
 /// Receives a part of a file, as one does that is broken off.
 fn leave(store: &Store, offer: &Incoming<'_>, part: &[u8]) {
-    let mut partial = store.begin(offer, RESUME).unwrap();
-    partial.write(part).unwrap();
+    let mut partial = store.begin(offer, RESUME).expect("a partial file");
+    partial.write(part).expect("room");
 }
 
 /// Octets that are not all alike.
@@ -97,7 +97,7 @@ fn a_file_arrives_with_its_date_and_its_hash() {
 
 #[test]
 fn pieces_of_every_size_are_joined_in_order() {
-    let (dir, store) = inbox();
+    let (_dir, store) = inbox();
     for piece in [1, 4095, 65_535, 256 * 1024, 256 * 1024 + 1, 700_000] {
         let data = content(if piece == 1 { 5_000 } else { 1_500_000 });
         let mut partial = store
@@ -201,7 +201,7 @@ fn a_resumed_file_goes_on_where_it_stopped() {
 
 #[test]
 fn the_bare_jid_is_one_in_either_case() {
-    let (dir, store) = inbox();
+    let (_dir, store) = inbox();
     let data = content(10);
     let offer = incoming("a", &data);
     leave(&store, &offer, &data[..5]);
@@ -214,7 +214,7 @@ fn the_bare_jid_is_one_in_either_case() {
 
 #[test]
 fn another_peer_name_size_or_hash_is_another_file() {
-    let (dir, store) = inbox();
+    let (_dir, store) = inbox();
     let data = content(10);
     let offer = incoming("a", &data);
     leave(&store, &offer, &data[..5]);
@@ -239,7 +239,7 @@ fn another_peer_name_size_or_hash_is_another_file() {
 
 #[test]
 fn a_complete_leftover_asks_for_its_last_octet_again() {
-    let (dir, store) = inbox();
+    let (_dir, store) = inbox();
     let data = content(1_000);
     let offer = incoming("whole", &data);
     leave(&store, &offer, &data);
@@ -348,7 +348,7 @@ fn another_hash_starts_again_from_zero() {
 
 #[test]
 fn a_range_that_the_peer_refuses_starts_from_zero() {
-    let (dir, store) = inbox();
+    let (_dir, store) = inbox();
     let data = content(100);
     let offer = incoming("a", &data);
     leave(&store, &offer, &data[..50]);

@@ -116,7 +116,7 @@ impl Partial {
     }
 
     /// Says whether hashes are taken of what is written.
-    pub(crate) fn hashes(&self) -> bool {
+    pub fn hashes(&self) -> bool {
         self.hashes.any()
     }
 
@@ -171,16 +171,7 @@ impl Partial {
     /// More octets than were declared or are taken: then all of it is given up, since a peer that ignores the
     /// range sends the file's beginning again. A full disk and others of the file system.
     pub fn write(&mut self, octets: &[u8]) -> Result<(), StoreError> {
-        let length = self.length + octets.len() as u64;
-        if let Some(most) = self.most.filter(|&most| length > most) {
-            self.fate = Fate::Remove;
-            return Err(match self.declared {
-                Some(declared) => StoreError::TooLong { declared },
-                None => StoreError::TooLarge { most },
-            });
-        }
-        self.hashes.update(octets);
-        self.length = length;
+        self.take_in(octets)?;
         if self.buffer.is_empty() && octets.len() >= PIECE {
             return self.append(octets);
         }
@@ -197,6 +188,34 @@ impl Partial {
             return self.append(later);
         }
         self.buffer.extend_from_slice(later);
+        Ok(())
+    }
+
+    /// Appends octets and hands them to the operating system, as [`Partial::write`] and
+    /// [`Partial::flush`] do, without a buffer of this file's own.
+    ///
+    /// # Errors
+    /// Those of [`Partial::write`].
+    pub fn write_through(&mut self, octets: &[u8]) -> Result<(), StoreError> {
+        if !self.buffer.is_empty() {
+            self.flush()?;
+        }
+        self.take_in(octets)?;
+        self.append(octets)
+    }
+
+    /// Counts and hashes octets that are about to be written.
+    fn take_in(&mut self, octets: &[u8]) -> Result<(), StoreError> {
+        let length = self.length + octets.len() as u64;
+        if let Some(most) = self.most.filter(|&most| length > most) {
+            self.fate = Fate::Remove;
+            return Err(match self.declared {
+                Some(declared) => StoreError::TooLong { declared },
+                None => StoreError::TooLarge { most },
+            });
+        }
+        self.hashes.update(octets);
+        self.length = length;
         Ok(())
     }
 
@@ -218,7 +237,19 @@ impl Partial {
     /// # Errors
     /// Another size than declared, another hash (then what there is gets removed, so that the next
     /// attempt starts from 0), and those of the file system. Nothing is left under the final name.
-    pub fn finish(mut self) -> Result<Stored, StoreError> {
+    pub fn finish(self) -> Result<Stored, StoreError> {
+        self.finish_as(NAMES)
+    }
+
+    /// As [`Partial::finish`], but under its name or not at all.
+    ///
+    /// # Errors
+    /// [`StoreError::Taken`] where there is such a file already, and those of [`Partial::finish`].
+    pub fn finish_by_name(self) -> Result<Stored, StoreError> {
+        self.finish_as(1)
+    }
+
+    fn finish_as(mut self, names: u32) -> Result<Stored, StoreError> {
         self.flush()?;
         if let Some(declared) = self.declared.filter(|&declared| declared != self.length) {
             return Err(StoreError::TooShort {
@@ -239,7 +270,7 @@ impl Partial {
             let _ = self.file.set_modified(at);
         }
         self.sync()?;
-        let path = self.put_in_place()?;
+        let path = self.put_in_place(names)?;
         Ok(Stored {
             path,
             size: self.length,
@@ -306,10 +337,10 @@ impl Partial {
             .map_err(|e| StoreError::io("sync", &self.path, e))
     }
 
-    fn put_in_place(&mut self) -> Result<PathBuf, StoreError> {
+    fn put_in_place(&mut self, names: u32) -> Result<PathBuf, StoreError> {
         let failed = |e| StoreError::io("create", &self.store.dir().join(&self.name), e);
         let mut partial = TempPath::try_from_path(&self.path).map_err(failed)?;
-        for n in 0..NAMES {
+        for n in 0..names {
             let path = self.store.dir().join(numbered(&self.name, n));
             match partial.persist_noclobber(&path) {
                 Ok(()) => {
@@ -326,7 +357,9 @@ impl Partial {
             }
         }
         let _ = partial.keep();
-        Err(failed(io::ErrorKind::AlreadyExists.into()))
+        Err(StoreError::Taken {
+            path: self.store.dir().join(&self.name),
+        })
     }
 }
 

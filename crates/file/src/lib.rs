@@ -9,7 +9,7 @@
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use bytestreams_tokio::file::{Incoming, Keep, Store};
+//! use bytestreams_file::{Incoming, Keep, Store};
 //!
 //! let dir = tempfile::tempdir()?;
 //! let store = Store::open(dir.path())?;
@@ -21,6 +21,11 @@
 //! # Ok(())
 //! # }
 //! ```
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::std_instead_of_alloc,
+    reason = "this crate is of the standard library"
+)]
 
 mod claim;
 mod date;
@@ -33,8 +38,7 @@ mod store;
 pub use claim::Wanted;
 pub use date::{format_date, parse_date};
 pub use error::{SourceError, StoreError};
-pub(crate) use hashes::PIECE;
-pub use hashes::hex;
+pub use hashes::{PIECE, hex};
 pub use partial::{Partial, Stored};
 pub use source::{Reading, Source};
 pub use store::{Incoming, Keep, Store};

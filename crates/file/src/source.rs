@@ -142,7 +142,7 @@ impl Reading {
     }
 
     /// Says whether a hash is taken of what is read.
-    pub(crate) fn hashes(&self) -> bool {
+    pub fn hashes(&self) -> bool {
         self.hashes.any()
     }
 
