@@ -100,15 +100,23 @@ impl Conn {
     /// Moves what can be moved; false when the connection is no more.
     pub(crate) fn poll(&mut self, id: ConnId, seen: &mut Seen, cx: &mut Context<'_>) -> bool {
         if self.poll_write(cx).is_err() {
-            if self.reads != Reads::Ended && self.end != End::Close {
-                self.broken(id, seen);
-            }
-            return false;
+            return self.end != End::Close && self.gone(id, seen);
         }
         if self.end == End::Close && self.unsent.is_empty() {
             return false;
         }
         self.poll_read(id, seen, cx)
+    }
+
+    /// Notes that it broke. Says whether it is kept until the machine is done with it: what came
+    /// before may have it detached all the same.
+    fn gone(&mut self, id: ConnId, seen: &mut Seen) -> bool {
+        if self.reads != Reads::Ended {
+            self.broken(id, seen);
+        }
+        self.reads = Reads::Ended;
+        self.unsent.clear();
+        self.owner.is_none()
     }
 
     /// Of a stream whose octets were all written, a reset means that the peer may lack the last.
@@ -149,10 +157,7 @@ impl Conn {
             let mut buf = ReadBuf::new(room);
             match Pin::new(&mut self.stream).poll_read(cx, &mut buf) {
                 Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(_)) => {
-                    self.broken(id, seen);
-                    return false;
-                }
+                Poll::Ready(Err(_)) => return self.gone(id, seen),
                 Poll::Pending => return true,
             }
             let read = buf.filled();
