@@ -115,7 +115,7 @@ fn it_says_what_the_limit_of_open_files_leaves() {
     drop(proxy.link);
     let finished = proxy.program.exits(0);
     assert!(
-        finished.err.contains("Only 104 sessions at once"),
+        finished.err.contains("Only 118 sessions at once"),
         "{}",
         finished.err
     );

@@ -1,9 +1,12 @@
 //! How many files this process may have open.
 
-use bytestreams_socks5::ProxyConfig;
+use super::Config;
 
 /// What a process needs beside connections and pipes.
 const RESERVE: usize = 64;
+
+/// The part of what may be open that pipes take at most: each has two ends.
+const PIPES: usize = 8;
 
 /// Raises the limit of open files to what the system lets this process have, and says what it is
 /// then; `None` where there is none, or it cannot be known.
@@ -12,13 +15,15 @@ pub fn raise_open_files() -> Option<u64> {
 }
 
 /// Lowers the bounds to what the process may have open.
-pub(super) fn fit(config: &mut ProxyConfig, pipes: usize) {
+pub(super) fn fit(config: &mut Config) {
     let Some(limit) = imp::open_files().and_then(|limit| usize::try_from(limit).ok()) else {
         return;
     };
-    let left = limit.saturating_sub(RESERVE + 2 * pipes).max(2);
-    config.connections = config.connections.min(left);
-    config.sessions = config.sessions.min(config.connections / 2);
+    config.pipes = config.pipes.min(limit / PIPES);
+    let left = limit.saturating_sub(RESERVE + 2 * config.pipes).max(2);
+    let bounds = &mut config.bounds;
+    bounds.connections = bounds.connections.min(left);
+    bounds.sessions = bounds.sessions.min(bounds.connections / 2);
 }
 
 #[cfg(unix)]
@@ -57,26 +62,28 @@ mod imp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytestreams_stanza::Jid;
 
     #[test]
     fn bounds_fit_what_may_be_open() {
         let Some(limit) = raise_open_files() else {
             return;
         };
-        let mut config = ProxyConfig {
-            connections: usize::MAX,
-            sessions: usize::MAX,
-            ..ProxyConfig::default()
-        };
-        fit(&mut config, 8);
-        assert!(config.connections as u64 + 16 < limit);
-        assert!(config.sessions * 2 <= config.connections);
-        let mut small = ProxyConfig {
-            connections: 4,
-            sessions: 2,
-            ..ProxyConfig::default()
-        };
-        fit(&mut small, 8);
-        assert_eq!((small.connections, small.sessions), (4, 2));
+        let mut config = Config::new(Jid::new("proxy.example").expect("a JID"), "here");
+        config.bounds.connections = usize::MAX;
+        config.bounds.sessions = usize::MAX;
+        config.pipes = usize::MAX;
+        fit(&mut config);
+        let bounds = &config.bounds;
+        assert!((bounds.connections + 2 * config.pipes) as u64 <= limit);
+        assert!(bounds.sessions * 2 <= bounds.connections);
+        let bounds = &mut config.bounds;
+        (bounds.connections, bounds.sessions, config.pipes) = (4, 2, 1);
+        fit(&mut config);
+        let bounds = &config.bounds;
+        assert_eq!(
+            (bounds.connections, bounds.sessions, config.pipes),
+            (4, 2, 1)
+        );
     }
 }

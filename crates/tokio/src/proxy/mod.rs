@@ -189,8 +189,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens at an address; port 0 chooses a free one. Bounds that are more than this process may
-    /// have open are lowered: see [`Server::bounds`].
+    /// Listens at an address; port 0 chooses a free one. Bounds and pipes that are more than this
+    /// process may have open are lowered: see [`Server::bounds`].
     ///
     /// # Errors
     /// Those of the socket.
@@ -203,7 +203,7 @@ impl Server {
             host: config.host.clone(),
             port: addr.port(),
         }];
-        limits::fit(&mut config.bounds, config.pipes);
+        limits::fit(&mut config);
         let shared = Shared::new(Relays::new(config.pipes, config.idle));
         Ok(Self {
             acceptor,
@@ -218,7 +218,7 @@ impl Server {
         self.addr
     }
 
-    /// Its bounds as they are.
+    /// Its bounds as they are, lowered to what this process may have open.
     pub fn bounds(&self) -> &ProxyConfig {
         &self.config.bounds
     }
