@@ -46,7 +46,7 @@ enum State {
     Over,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Incoming {
     encoding: Encoding,
     size: u64,
@@ -153,18 +153,15 @@ impl Server {
 
     /// Lets the upload begin. Without effect when there is no request to answer.
     pub fn accept(&mut self, now: Instant) {
-        match core::mem::replace(&mut self.state, State::Over) {
-            State::Deciding(incoming) => {
-                self.state = State::Receiving(incoming);
-                self.deadline = Some(now + self.config.idle);
-                let limits = &self.config.limits;
-                self.answer(Answer::Accepted {
-                    window: self.config.window,
-                    block: self.config.block.min(limits.block),
-                });
-            }
-            other => self.state = other,
-        }
+        let State::Deciding(incoming) = &mut self.state else {
+            return;
+        };
+        self.state = State::Receiving(core::mem::take(incoming));
+        self.deadline = Some(now + self.config.idle);
+        self.answer(Answer::Accepted {
+            window: self.config.window,
+            block: self.config.block.min(self.config.limits.block),
+        });
     }
 
     /// Ends the upload with a code and a message to the client: an answer to the request, or the news
@@ -253,9 +250,10 @@ impl Server {
 
     /// The octets that came and are not stored.
     pub fn waiting(&self) -> usize {
-        match &self.state {
-            State::Receiving(incoming) => incoming.waiting,
-            _ => 0,
+        if let State::Receiving(incoming) = &self.state {
+            incoming.waiting
+        } else {
+            0
         }
     }
 
@@ -312,10 +310,7 @@ impl Server {
                 self.state = State::Deciding(Incoming {
                     encoding: request.encoding,
                     size: request.size,
-                    came: 0,
-                    blocks: VecDeque::new(),
-                    reading: VecDeque::new(),
-                    waiting: 0,
+                    ..Incoming::default()
                 });
                 self.event(ServerEvent::Request(request));
             }
@@ -410,10 +405,12 @@ impl Server {
             code: fault.code(),
             message: &fault.to_string(),
         });
-        self.outputs.push_back(Output::Close(match fault {
-            Fault::MessageTooLong => Closing::TooBig,
-            _ => Closing::Refused,
-        }));
+        let closing = if *fault == Fault::MessageTooLong {
+            Closing::TooBig
+        } else {
+            Closing::Refused
+        };
+        self.outputs.push_back(Output::Close(closing));
     }
 
     fn end(&mut self, end: End) {

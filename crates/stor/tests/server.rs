@@ -1,11 +1,15 @@
 //! What the server says to whatever a client says.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail anywhere")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test may fail anywhere"
+)]
 
 use bytestreams_machine::Instant;
 use bytestreams_stor::{
-    Closing, Code, Encoding, End, Fault, Input, Limits, Malformed, Message, Output, Refusal, Server,
-    ServerConfig, ServerEvent,
+    Closing, Code, Encoding, End, Fault, Input, Limits, Malformed, Message, Output, Refusal,
+    Server, ServerConfig, ServerEvent,
 };
 use core::time::Duration;
 use serde_json::{Value, json};
@@ -89,9 +93,10 @@ impl Bench {
         assert_eq!(answer["type"], kind, "{answer}");
         assert_eq!(answer["code"], fault.code().as_u16());
         assert_eq!(answer["message"], fault.to_string());
-        let closing = match fault {
-            Fault::MessageTooLong => Closing::TooBig,
-            _ => Closing::Refused,
+        let closing = if fault == Fault::MessageTooLong {
+            Closing::TooBig
+        } else {
+            Closing::Refused
         };
         assert_eq!(self.closing, Some(closing));
         assert_eq!(self.end, Some(End::Fault(fault)));
@@ -123,9 +128,15 @@ fn a_file_of_base64_blocks_is_stored_and_each_answer_counts_its_block() {
     let mut bench = bench();
     assert_eq!(bench.text(&stor(7, "base64"))["type"], "STOR");
     let first = bench.text("VEVT");
-    assert_eq!((&first["type"], &first["bytesRead"]), (&json!("DATA"), &json!(3)));
+    assert_eq!(
+        (&first["type"], &first["bytesRead"]),
+        (&json!("DATA"), &json!(3))
+    );
     let last = bench.text("VElORw==");
-    assert_eq!((&last["code"], &last["bytesRead"]), (&json!(200), &json!(4)));
+    assert_eq!(
+        (&last["code"], &last["bytesRead"]),
+        (&json!(200), &json!(4))
+    );
     assert_eq!(last["bytestreams"]["filename"], "the file");
     assert_eq!(bench.file, b"TESTING");
     assert_eq!((bench.end, bench.closing), (Some(End::Complete), None));
@@ -148,8 +159,15 @@ fn an_empty_file_is_one_empty_block() {
         let mut bench = bench();
         bench.text(&stor(0, encoding));
         assert_eq!(bench.end, None, "nothing is complete before its block");
-        let answer = if text { bench.text("") } else { bench.binary(b"") };
-        assert_eq!((&answer["code"], &answer["bytesRead"]), (&json!(200), &json!(0)));
+        let answer = if text {
+            bench.text("")
+        } else {
+            bench.binary(b"")
+        };
+        assert_eq!(
+            (&answer["code"], &answer["bytesRead"]),
+            (&json!(200), &json!(0))
+        );
         assert_eq!(bench.end, Some(End::Complete));
     }
 }
@@ -159,7 +177,10 @@ fn a_login_comes_first_where_one_is_needed_and_may_come_elsewhere() {
     for login in [true, false] {
         let mut bench = Bench::new(config(|config| config.login = login));
         let answer = bench.text(r#"AUTH {"login":"a","password":"right"}"#);
-        assert_eq!((&answer["type"], &answer["code"]), (&json!("AUTH"), &json!(200)));
+        assert_eq!(
+            (&answer["type"], &answer["code"]),
+            (&json!("AUTH"), &json!(200))
+        );
         assert_eq!(bench.text(&stor(1, "base64"))["code"], 200);
     }
     let mut bench = Bench::new(config(|config| config.login = true));
@@ -211,7 +232,10 @@ fn a_second_stor_is_refused_at_any_time() {
     done.text(&stor(3, "base64"));
     done.text("VEVT");
     let answer = done.text(&stor(3, "base64"));
-    assert_eq!((&answer["type"], &answer["code"]), (&json!("STOR"), &json!(400)));
+    assert_eq!(
+        (&answer["type"], &answer["code"]),
+        (&json!("STOR"), &json!(400))
+    );
     assert_eq!(done.end, Some(End::Complete), "the first file stays");
     assert_eq!(done.closing, Some(Closing::Refused));
 }
@@ -221,11 +245,21 @@ fn blocks_come_as_declared() {
     let mut base64 = bench();
     base64.text(&stor(3, "base64"));
     base64.binary(b"TES");
-    base64.ended(Fault::OtherEncoding { declared: Encoding::Base64 }, "DATA");
+    base64.ended(
+        Fault::OtherEncoding {
+            declared: Encoding::Base64,
+        },
+        "DATA",
+    );
     let mut binary = bench();
     binary.text(&stor(3, "binary"));
     binary.text("VEVT");
-    binary.ended(Fault::OtherEncoding { declared: Encoding::Binary }, "DATA");
+    binary.ended(
+        Fault::OtherEncoding {
+            declared: Encoding::Binary,
+        },
+        "DATA",
+    );
     let mut odd = bench();
     odd.text(&stor(3, "base64"));
     odd.text("VEVT!");
@@ -244,7 +278,13 @@ fn more_and_fewer_octets_than_declared_are_refused_and_not_handed_over() {
     fewer.text(&stor(10, "base64"));
     fewer.text("VEVT");
     fewer.text("");
-    fewer.ended(Fault::TooFew { declared: 10, got: 3 }, "DATA");
+    fewer.ended(
+        Fault::TooFew {
+            declared: 10,
+            got: 3,
+        },
+        "DATA",
+    );
     let mut none = bench();
     none.text(&stor(0, "binary"));
     none.binary(b"1");
@@ -253,7 +293,10 @@ fn more_and_fewer_octets_than_declared_are_refused_and_not_handed_over() {
     behind.text(&stor(1, "binary"));
     behind.binary(b"1");
     let answer = behind.binary(b"2");
-    assert_eq!((&answer["type"], &answer["code"]), (&json!("DATA"), &json!(422)));
+    assert_eq!(
+        (&answer["type"], &answer["code"]),
+        (&json!("DATA"), &json!(422))
+    );
     assert_eq!(behind.file, b"1");
 }
 
@@ -261,7 +304,13 @@ fn more_and_fewer_octets_than_declared_are_refused_and_not_handed_over() {
 fn files_blocks_and_messages_have_bounds() {
     let mut file = limited(|limits| limits.size = 9);
     file.text(&stor(10, "binary"));
-    file.ended(Fault::FileTooLarge { declared: 10, most: 9 }, "STOR");
+    file.ended(
+        Fault::FileTooLarge {
+            declared: 10,
+            most: 9,
+        },
+        "STOR",
+    );
     for encoding in ["binary", "base64"] {
         let mut block = limited(|limits| limits.block = 6.try_into().unwrap());
         let announced = block.text(&stor(100, encoding));
@@ -277,7 +326,10 @@ fn files_blocks_and_messages_have_bounds() {
     }
     for verb in ["AUTH", "STOR"] {
         let mut command = limited(|limits| limits.command = 1000);
-        command.text(&format!("{verb}: {{\"filename\":\"{}\"}}", "a".repeat(1000)));
+        command.text(&format!(
+            "{verb}: {{\"filename\":\"{}\"}}",
+            "a".repeat(1000)
+        ));
         command.ended(Fault::MessageTooLong, verb);
     }
     let mut oversized = bench();
@@ -310,7 +362,10 @@ fn what_the_application_refuses_is_told_as_it_says() {
         let text = Message::Text(stor(1, "binary").into());
         server.handle_input(Input::Message(text), NOW);
         let asked = server.poll_output();
-        assert!(matches!(asked, Some(Output::Event(ServerEvent::Request(_)))));
+        assert!(matches!(
+            asked,
+            Some(Output::Event(ServerEvent::Request(_)))
+        ));
         assert!(!server.is_ready());
         let refusal = Refusal::new(code, "no \"more\"");
         server.refuse(refusal.clone());
@@ -318,7 +373,10 @@ fn what_the_application_refuses_is_told_as_it_says() {
             panic!("no answer")
         };
         let answer: Value = serde_json::from_slice(&text).unwrap();
-        assert_eq!(answer, json!({"type": "STOR", "message": "no \"more\"", "code": number}));
+        assert_eq!(
+            answer,
+            json!({"type": "STOR", "message": "no \"more\"", "code": number})
+        );
         assert_eq!(server.poll_output(), Some(Output::Close(Closing::Refused)));
         assert_eq!(
             server.poll_output(),
@@ -392,7 +450,9 @@ fn a_block_is_answered_when_it_is_stored_and_the_window_bounds_what_waits() {
     let outputs: Vec<_> = core::iter::from_fn(|| server.poll_output()).collect();
     assert_eq!(
         outputs.last(),
-        Some(&Output::Event(ServerEvent::Ended(End::Fault(Fault::Impatient)))),
+        Some(&Output::Event(ServerEvent::Ended(End::Fault(
+            Fault::Impatient
+        )))),
         "a driver that does not ask is_ready is bounded all the same"
     );
 }
@@ -433,7 +493,11 @@ fn silence_ends_it_while_it_is_the_clients_turn() {
     feed(&mut server, Message::Binary(vec![1; 2].into()));
     server.read();
     server.stored(later);
-    assert_eq!(server.poll_timeout(), None, "the application puts it in place");
+    assert_eq!(
+        server.poll_timeout(),
+        None,
+        "the application puts it in place"
+    );
     server.complete("x", later);
     assert_eq!(server.poll_timeout(), Some(later + config.farewell));
     while server.poll_output().is_some() {}
@@ -474,7 +538,10 @@ fn a_client_that_leaves_ends_it_unless_all_has_come() {
 fn a_server_that_stops_says_so() {
     let mut server = Server::new(ServerConfig::default(), NOW);
     server.stop();
-    assert_eq!(server.poll_output(), Some(Output::Close(Closing::GoingAway)));
+    assert_eq!(
+        server.poll_output(),
+        Some(Output::Close(Closing::GoingAway))
+    );
     assert_eq!(
         server.poll_output(),
         Some(Output::Event(ServerEvent::Ended(End::Stopped)))
@@ -491,6 +558,8 @@ fn messages_while_the_application_decides_end_it() {
     let last = core::iter::from_fn(|| server.poll_output()).last();
     assert_eq!(
         last,
-        Some(Output::Event(ServerEvent::Ended(End::Fault(Fault::Impatient))))
+        Some(Output::Event(ServerEvent::Ended(End::Fault(
+            Fault::Impatient
+        ))))
     );
 }
