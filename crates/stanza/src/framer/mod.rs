@@ -216,17 +216,25 @@ impl<D: Door> Framer<D> {
                 Some(_) => return Some(Err(FrameError::TextBetween)),
             }
         }
-        let whole = match self.scanner.scan(input) {
+        // What stands behind the longest header is not looked at, so that it makes no difference.
+        let mut scanned: &[u8] = input;
+        if self.scanner.is_header() {
+            let most = HEADER.min(self.decoder.limits().stanza);
+            let left = most.saturating_sub(self.kept.len());
+            scanned = scanned.get(..left).unwrap_or(scanned);
+        }
+        let whole = match self.scanner.scan(scanned) {
+            Ok(None) if scanned.len() < input.len() => {
+                return Some(Err(FrameError::HeaderTooLong));
+            }
             Ok(whole) => whole,
             Err(fault) => return Some(Err(fault.into())),
         };
         let length = whole.map_or(input.len(), |(_, length)| length);
         let (piece, rest) = input.split_at_checked(length).unwrap_or((input, &[]));
         *input = rest;
-        if self.skipping.is_none() {
-            if let Err(error) = self.bound(piece) {
-                return Some(Err(error));
-            }
+        if self.skipping.is_none() && !self.scanner.is_header() {
+            self.bound(piece);
         }
         let Some((item, _)) = whole else {
             if self.skipping.is_none() {
@@ -252,26 +260,18 @@ impl<D: Door> Framer<D> {
     }
 
     /// Holds the item under way to the limits, and gives it up where it exceeds one.
-    fn bound(&mut self, piece: &[u8]) -> Result<(), FrameError> {
+    fn bound(&mut self, piece: &[u8]) {
         let limits = self.decoder.limits();
         let octets = self.kept.len() + piece.len();
-        if self.scanner.is_header() {
-            // Still the header.
-            if octets > HEADER.min(limits.stanza) {
-                return Err(FrameError::HeaderTooLong);
-            }
-            return Ok(());
-        }
         let limit = if octets > limits.stanza {
             "stanza"
         } else if self.scanner.deepest() > limits.depth {
             "depth"
         } else {
-            return Ok(());
+            return;
         };
         self.skipping = Some(limit);
         self.keep_heads(piece);
-        Ok(())
     }
 
     /// Puts in place of the item's octets its start tag, its first child's where that is whole,

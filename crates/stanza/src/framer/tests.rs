@@ -395,6 +395,26 @@ fn a_header_that_is_none_is_refused() {
 }
 
 #[test]
+fn what_stands_behind_the_longest_header_makes_no_difference() {
+    let long = "x".repeat(super::HEADER);
+    for behind in ["'><?pi?>", "'>", "<!-- -->"] {
+        let text = format!("<stream:stream id='{long}{behind}");
+        let expected = [Err(FrameError::HeaderTooLong)];
+        assert_eq!(frames(framer(), [text.as_bytes()]).0, expected, "{behind}");
+        for piece in [1, 1000, super::HEADER - 1, super::HEADER, super::HEADER + 1] {
+            let cut = frames(framer(), text.as_bytes().chunks(piece)).0;
+            assert_eq!(cut, expected, "{behind} in pieces of {piece}");
+        }
+    }
+    let text = format!("<stream:stream id='{}'>", &long[21..]);
+    assert_eq!(text.len(), super::HEADER);
+    assert_ne!(
+        frames(framer(), [text.as_bytes()]).0,
+        [Err(FrameError::HeaderTooLong)]
+    );
+}
+
+#[test]
 fn a_header_may_name_things_as_it_likes() {
     let text = "<s:stream xmlns:s='http://etherx.jabber.org/streams' xmlns='jabber:client'>\
         <s:features/></s:stream >";
