@@ -7,7 +7,8 @@ use common::{Peer, Running, command, content, file, gate, names};
 use std::fs;
 use std::process::Command;
 
-const ANY: [&str; 3] = ["--resume", "--accept", "any"];
+/// In band, where a gate on the link holds the octets.
+const ANY: [&str; 5] = ["--resume", "--method", "ibb", "--accept", "any"];
 
 /// How far a gate lets a transfer come.
 const HALF: usize = 400_000;
@@ -122,7 +123,7 @@ fn without_resume_a_broken_transfer_leaves_nothing() {
     let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let photo = file(here.path(), "photo.jpg", &content(1_000_000));
     let (mut receiver, addr) = Running::receiver(there.path(), &["--accept", "any", "--once"]);
-    let sender = Running::sender(&photo, &gate(&addr, HALF), &[]);
+    let sender = Running::sender(&photo, &gate(&addr, HALF), &["--method", "ibb"]);
     receiver.event("progress");
     sender.kill();
     receiver.event("failed");
@@ -157,7 +158,8 @@ fn an_interrupted_sender_tells_the_receiver() {
     let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let photo = file(here.path(), "photo.jpg", &content(50_000_000));
     let (mut receiver, addr) = Running::receiver(there.path(), &["--accept", "any"]);
-    let mut sender = Running::sender(&photo, &addr, &["--block-size", "256", "--window", "1"]);
+    let slowly = ["--method", "ibb", "--block-size", "256", "--window", "1"];
+    let mut sender = Running::sender(&photo, &addr, &slowly);
     sender.event("progress");
     sender.interrupt();
     sender.event("failed");

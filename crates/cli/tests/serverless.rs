@@ -4,35 +4,17 @@
 
 mod common;
 
-use common::{Peer, Running, command, content, file, names};
+use common::{Peer, Running, command, content, crossed, file, names};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
 
-/// Sends a file to a receiver that takes one, and gives what both say at the end.
+/// Sends a file in band to a receiver that takes one, and gives what both say at the end.
 #[track_caller]
 fn cross(content: &[u8], to_sender: &[&str], to_receiver: &[&str]) -> (Value, Value) {
-    let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let photo = file(here.path(), "photo.jpg", content);
-    let mut args = vec!["--once", "--accept", "any"];
-    args.extend_from_slice(to_receiver);
-    let (mut receiver, addr) = Running::receiver(there.path(), &args);
-    let mut sender = Running::sender(&photo, &addr, to_sender);
-    let (sent, received) = (sender.event("done"), receiver.event("done"));
-    sender.exits(0);
-    receiver.exits(0);
-    let path = Path::new(received["path"].as_str().unwrap());
-    assert!(fs::read(path).unwrap() == content, "another content");
-    for done in [&sent, &received] {
-        assert_eq!(done["bytes"], content.len());
-        assert_eq!(done["method"], "ibb");
-        assert_eq!(done["via"], "ibb");
-        assert_eq!(done["sid"], sent["sid"]);
-        assert!(done["seconds"].is_number());
-    }
-    assert_eq!(names(there.path()).0.len(), 1);
-    assert_eq!(names(there.path()).1, Vec::<String>::new());
-    (sent, received)
+    let mut args = vec!["--method", "ibb"];
+    args.extend_from_slice(to_sender);
+    crossed(content, &args, to_receiver, ("ibb", "ibb"))
 }
 
 #[test]
@@ -55,7 +37,7 @@ fn every_way_of_sending_works() {
         &["--window", "1"][..],
         &["--window", "8", "--block-size", "1000"],
         &["--carrier", "message"],
-        &["--method", "ibb", "--resume"],
+        &["--resume"],
         &["--block-size", "65535"],
     ] {
         cross(&data, args, &["--method", "ibb"]);
@@ -97,7 +79,7 @@ fn events_tell_the_life_of_a_transfer() {
     let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let photo = file(here.path(), "photo.jpg", &content(100_000));
     let (mut receiver, addr) = Running::receiver(there.path(), &["--accept", "any"]);
-    let mut sender = Running::sender(&photo, &addr, &[]);
+    let mut sender = Running::sender(&photo, &addr, &["--method", "ibb"]);
     let offered = receiver.event("offered");
     assert_eq!(offered["name"], "photo.jpg");
     assert_eq!(offered["size"], 100_000);

@@ -96,6 +96,65 @@ fn mistakes_are_told_with_a_hint() {
             ],
             "USER@DOMAIN",
         ),
+        (
+            vec!["send", photo, "--to", to, "--method", "ibb", "--no-proxy"],
+            "--no-proxy",
+        ),
+        (
+            vec!["send", photo, "--to", to, "--no-proxy", "--no-direct"],
+            "--method ibb",
+        ),
+        (
+            vec!["send", photo, "--to", to, "--no-direct"],
+            "--method ibb",
+        ),
+        (
+            vec![
+                "send",
+                photo,
+                "--to",
+                to,
+                "--no-direct",
+                "--direct-listen",
+                to,
+            ],
+            "cannot be used",
+        ),
+        (vec!["send", photo, "--to", to, "--proxy-only"], "--jid"),
+        (
+            vec!["send", photo, "--to", to, "--proxy", "proxy.example"],
+            "--jid",
+        ),
+        (vec!["send", photo, "--to", to, "--proxy", "@"], "--proxy"),
+        (
+            vec!["send", photo, "--to", to, "--streamhost", "example"],
+            "HOST:PORT",
+        ),
+        (
+            vec![
+                "receive",
+                "--dir",
+                inbox,
+                "--listen",
+                to,
+                "--allow-host",
+                "10.0.0.0/33",
+            ],
+            "10.0.0.0/8",
+        ),
+        (
+            vec![
+                "receive",
+                "--dir",
+                inbox,
+                "--listen",
+                to,
+                "--method",
+                "ibb",
+                "--proxy-only",
+            ],
+            "--proxy-only",
+        ),
         (vec!["demo", "--fast"], "--fast"),
         (vec![], "Usage"),
     ] {

@@ -256,12 +256,14 @@ impl Receiving {
             };
             match &event {
                 Some(Event::Accepted { method, .. }) => self.method = *method,
-                Some(Event::Established { method, .. }) => {
+                Some(Event::Established { method, conn, .. }) => {
                     self.method = *method;
                     self.via = self.transfer.via().unwrap_or(self.via);
                     self.began = tokio::time::Instant::now();
-                    if let Some(socket) = self.transfer.take_socket() {
+                    if conn.is_some() {
                         self.reads = Reads::Socket;
+                    }
+                    if let Some(socket) = self.transfer.take_socket() {
                         self.disk.pull(socket, &self.transfer);
                     }
                 }

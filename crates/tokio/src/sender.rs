@@ -236,7 +236,7 @@ impl Sending {
                     self.method = *method;
                     self.range = *range;
                 }
-                Some(Event::Established { method, .. }) => {
+                Some(Event::Established { method, conn, .. }) => {
                     self.method = *method;
                     self.sid = self.transfer.sid().or(self.sid);
                     self.began = tokio::time::Instant::now();
@@ -244,6 +244,7 @@ impl Sending {
                     let reading = self.source.read(self.range).await?;
                     self.moving = match self.transfer.take_socket() {
                         Some(socket) => self.haul(socket, reading),
+                        None if conn.is_some() => Moving::Nothing,
                         None => Moving::InBand(Pump::start(reading)),
                     };
                 }

@@ -569,3 +569,40 @@ async fn a_link_that_ends_takes_its_sockets_with_it() {
     }
     assert_eq!(a.transfer().failure(), Some(Reason::LinkLost));
 }
+
+#[tokio::test]
+async fn behind_the_last_octet_the_socket_decides_and_no_more_the_link() {
+    for read in [true, false] {
+        let pair = pair().await;
+        let file = bytestreams_stanza::File {
+            name: Some("f".into()),
+            size: Some(1000),
+            ..Default::default()
+        };
+        let mut to_b = pair.to_b;
+        let (all_written, written) = tokio::sync::oneshot::channel();
+        let sending = async {
+            let mut transfer = pair.a.offer(jid("b@here/2"), file, Options::default());
+            while !matches!(transfer.next().await, Some(Event::Established { .. })) {}
+            let mut all = octets(1000).into();
+            transfer.write(&mut all).await.expect("room");
+            transfer.finish().expect("established");
+            all_written.send(()).expect("a receiver");
+            while transfer.next().await.is_some() {}
+            transfer.failure()
+        };
+        let receiving = async {
+            let offer = to_b.next().await.expect("an offer");
+            let mut transfer = offer.accept(Range::default()).expect("accepted");
+            while !matches!(transfer.next().await, Some(Event::Established { .. })) {}
+            written.await.expect("all is written");
+            while read && transfer.read().await.expect("octets").is_some() {}
+            pair.b.close().await;
+            assert_eq!(transfer.failure(), Some(Reason::LinkLost));
+            drop(transfer);
+        };
+        let (failure, ()) = soon(async { tokio::join!(sending, receiving) }).await;
+        // What was not read is gone with the one who did not read it.
+        assert_eq!(failure.is_none(), read, "{failure:?}");
+    }
+}

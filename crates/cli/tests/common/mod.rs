@@ -239,6 +239,61 @@ pub(crate) fn gate(target: &str, octets: usize) -> String {
     addr
 }
 
+/// Sends a file to a receiver that takes one, and gives what both say at the end, which is that it
+/// went by this method and this way.
+#[track_caller]
+pub(crate) fn crossed(
+    content: &[u8],
+    to_sender: &[&str],
+    to_receiver: &[&str],
+    (method, via): (&str, &str),
+) -> (Value, Value) {
+    let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let photo = file(here.path(), "photo.jpg", content);
+    let mut args = vec!["--once", "--accept", "any"];
+    args.extend_from_slice(to_receiver);
+    let (mut receiver, addr) = Running::receiver(there.path(), &args);
+    let mut sender = Running::sender(&photo, &addr, to_sender);
+    let (sent, received) = (sender.event("done"), receiver.event("done"));
+    sender.exits(0);
+    receiver.exits(0);
+    let path = Path::new(received["path"].as_str().unwrap());
+    assert!(std::fs::read(path).unwrap() == content, "another content");
+    for done in [&sent, &received] {
+        assert_eq!(done["bytes"], content.len());
+        assert_eq!(done["method"], method);
+        assert_eq!(done["via"], via);
+        assert_eq!(done["sid"], sent["sid"]);
+        assert!(done["seconds"].is_number());
+    }
+    assert_eq!(names(there.path()).0.len(), 1);
+    assert_eq!(names(there.path()).1, Vec::<String>::new());
+    (sent, received)
+}
+
+/// Passes connections on to a target: everything there, and so many octets back and then no more,
+/// with the connections left open until who called is gone.
+pub(crate) fn dam(target: String, octets: u64) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for near in listener.incoming() {
+            let (near, far) = (near.unwrap(), TcpStream::connect(&target).unwrap());
+            let (mut from, mut to) = (near.try_clone().unwrap(), far.try_clone().unwrap());
+            let (over, ended) = channel();
+            std::thread::spawn(move || {
+                let _ = std::io::copy(&mut from, &mut to);
+                drop((to, over));
+            });
+            std::thread::spawn(move || {
+                let _ = std::io::copy(&mut (&far).take(octets), &mut &near);
+                let _: Result<(), _> = ended.recv();
+            });
+        }
+    });
+    addr
+}
+
 /// A peer that says what it is told, on a stream without a server.
 pub(crate) struct Peer {
     stream: TcpStream,

@@ -28,8 +28,8 @@ type Trace = Box<dyn FnMut(Direction, &Stanza) + Send>;
 
 /// The driver of one link: a future to be spawned, which ends when the link does.
 ///
-/// It owns the link, the sockets beside it and no protocol: it feeds the machine what comes in, carries out what the
-/// machine asks for, and keeps its deadlines. Dropping it drops the link; the handles then learn
+/// It owns the link, the sockets beside it and no protocol: it feeds the machine what comes in,
+/// carries out what the machine asks for, and keeps its deadlines. Dropping it drops the link; the handles then learn
 /// that the link has ended.
 pub struct Driver<L> {
     link: L,
@@ -50,6 +50,8 @@ pub struct Driver<L> {
 enum Phase {
     Running,
     Closing,
+    /// The link is gone; transfers whose octets are all out wait for the end of their sockets.
+    Lingering,
     Over,
 }
 
@@ -122,6 +124,7 @@ impl<L: StanzaLink> Driver<L> {
             batch,
             wakes,
             trace,
+            phase,
             ..
         } = self;
         let now = shared.now();
@@ -142,7 +145,11 @@ impl<L: StanzaLink> Driver<L> {
             // Likewise.
             let _ = state.stack.machine.ended(id, Err(ConnEnd::Reset), now);
         }
+        let gone = *phase == Phase::Lingering;
         let mut send = |stanza: &Stanza, link: &mut L| {
+            if gone {
+                return;
+            }
             if let Some(trace) = trace {
                 trace(Direction::Out, stanza);
             }
@@ -250,6 +257,31 @@ impl<L: StanzaLink> Driver<L> {
         Poll::Pending
     }
 
+    /// Goes on without the link, for transfers that need it no more.
+    fn run_out(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        for _ in 0..ROUNDS {
+            if !self.shared.lock().is_ending() {
+                return Poll::Ready(());
+            }
+            let more = self.sockets.poll(cx);
+            let cranked = self.crank(cx);
+            if cranked.silent {
+                return Poll::Ready(());
+            }
+            if !more && !cranked.again && !self.poll_deadline(cranked.due, cx) {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn linger(&mut self, error: LinkError) {
+        self.failed = Some(error);
+        self.phase = Phase::Lingering;
+        self.shared.lock().link = LinkState::Closing;
+    }
+
     fn end(&mut self, error: LinkError) {
         let Self { shared, wakes, .. } = self;
         self.phase = Phase::Over;
@@ -279,7 +311,7 @@ impl<L: StanzaLink> Future for Driver<L> {
             match this.phase {
                 Phase::Running => match ready!(this.run(cx)) {
                     Ok(()) => this.phase = Phase::Closing,
-                    Err(error @ (LinkError::Io(_) | LinkError::Silent)) => this.end(error),
+                    Err(error @ (LinkError::Io(_) | LinkError::Silent)) => this.linger(error),
                     Err(error) => {
                         this.failed = Some(error);
                         this.phase = Phase::Closing;
@@ -288,6 +320,11 @@ impl<L: StanzaLink> Future for Driver<L> {
                 Phase::Closing => {
                     let closed = ready!(this.link.poll_close(cx)).err();
                     let error = this.failed.take().or(closed);
+                    this.linger(error.unwrap_or(LinkError::Closed));
+                }
+                Phase::Lingering => {
+                    ready!(this.run_out(cx));
+                    let error = this.failed.take();
                     this.end(error.unwrap_or(LinkError::Closed));
                 }
                 Phase::Over => {

@@ -86,6 +86,8 @@ pub(crate) struct Slot {
     pub(crate) established: bool,
     /// The socket that is to be had, until the application takes it.
     pub(crate) conn: Option<ConnId>,
+    /// All is written to the socket, and the driver sees to its end.
+    pub(crate) ending: bool,
     /// The peer has sent all.
     pub(crate) ended: bool,
     /// Nothing follows.
@@ -168,6 +170,11 @@ impl Shared {
 impl State {
     pub(crate) fn is_up(&self) -> bool {
         matches!(self.link, LinkState::Up)
+    }
+
+    /// Says whether a transfer waits for nothing but the end of its socket.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.slots.values().any(|slot| slot.ending && !slot.over)
     }
 
     /// Takes note of an event. Whom to wake goes into `wakes`, to be woken without the lock.

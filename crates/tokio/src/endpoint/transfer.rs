@@ -221,8 +221,13 @@ impl Transfer {
     /// When the transfer is over or not established.
     pub fn finish(&mut self) -> Result<(), CommandError> {
         self.give_back();
-        self.shared
-            .act(|state, now| state.stack.machine.finish(self.id, now))
+        self.shared.act(|state, now| {
+            state.stack.machine.finish(self.id, now)?;
+            if let Some(slot) = state.slots.get_mut(&self.id) {
+                slot.ending = self.out_of_band;
+            }
+            Ok(())
+        })
     }
 
     /// Takes blocks received, into `blocks`; ready when there is at least one, or when the peer has
@@ -387,17 +392,22 @@ impl Transfer {
         }
         let mut state = self.shared.lock();
         let state = &mut *state;
-        let conn = state.slots.get_mut(&self.id).and_then(|s| s.conn.take());
-        let Some((conn, parts)) =
-            conn.and_then(|conn| Some((conn, state.detached.remove(&conn)?.into_parts())))
-        else {
+        let slot = state.slots.get_mut(&self.id);
+        let Some(conn) = slot.and_then(|slot| slot.conn.take()) else {
             return self.out_of_band;
         };
         self.out_of_band = true;
+        let Some(there) = state.detached.remove(&conn) else {
+            // It broke on the way, and an event will tell.
+            let gone = Err(ConnEnd::Reset);
+            let _ = state.stack.machine.ended(self.id, gone, self.shared.now());
+            state.driver.iter().for_each(Waker::wake_by_ref);
+            return true;
+        };
         let machine = &mut state.stack.machine;
         let left = machine.expected(self.id);
-        let socket = Socket::new(conn, parts, machine.early(self.id), left);
-        self.socket = Some(socket);
+        let early = machine.early(self.id);
+        self.socket = Some(Socket::new(conn, there.into_parts(), early, left));
         true
     }
 
