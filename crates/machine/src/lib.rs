@@ -31,6 +31,7 @@ extern crate alloc;
 extern crate std;
 
 mod dial;
+mod ends;
 mod entropy;
 mod machine;
 mod net;
@@ -41,6 +42,7 @@ mod time;
 mod timers;
 
 pub use dial::{AddressClass, DialPolicy, Network, ParseNetworkError};
+pub use ends::{Ends, addresses_to_tell, families_in_turn};
 pub use entropy::{Entropy, Ids};
 pub use machine::{Input, Machine, Output, turn};
 pub use net::{ConnId, ConnectError, HANDSHAKE_OCTETS, ListenId, NetCommand, NetInput, Token};
