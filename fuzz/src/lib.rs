@@ -7,11 +7,13 @@
 extern crate alloc;
 
 mod doors;
+mod proxy;
 mod session;
 mod socks5;
 mod stream;
 
 pub use doors::doors;
+pub use proxy::proxy;
 pub use session::session;
 pub use socks5::{socks5_client, socks5_server};
 pub use stream::{decode, framer_cuts, hot_scan};

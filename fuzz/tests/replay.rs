@@ -63,3 +63,8 @@ fn socks5_client() {
 fn socks5_server() {
     replay("socks5_server", bytestreams_fuzz::socks5_server);
 }
+
+#[test]
+fn proxy() {
+    replay("proxy", bytestreams_fuzz::proxy);
+}
