@@ -45,6 +45,8 @@ pub struct Partial {
     offset: u64,
     /// Octets so far, those in the buffer among them.
     length: u64,
+    /// Whether the disk has everything before the file is in place.
+    durable: bool,
     /// Octets written since a sync on the side began.
     unsynced: u64,
     syncing: Option<JoinHandle<io::Result<()>>>,
@@ -85,6 +87,7 @@ impl Partial {
             buffer: Vec::new(),
             offset,
             length: offset,
+            durable: !keep.unsynced,
             unsynced: 0,
             syncing: None,
             fate: if keep.resume {
@@ -302,7 +305,7 @@ impl Partial {
             .write_all(octets)
             .map_err(|e| StoreError::io("write", &self.path, e))?;
         self.unsynced += octets.len() as u64;
-        if self.unsynced >= SYNC_EVERY {
+        if self.durable && self.unsynced >= SYNC_EVERY {
             self.sync_aside()?;
         }
         Ok(())
@@ -331,6 +334,9 @@ impl Partial {
     }
 
     fn sync(&mut self) -> Result<(), StoreError> {
+        if !self.durable {
+            return Ok(());
+        }
         self.synced_aside()?;
         self.file
             .sync_all()
@@ -345,7 +351,9 @@ impl Partial {
             match partial.persist_noclobber(&path) {
                 Ok(()) => {
                     self.fate = Fate::Done;
-                    sync_dir(self.store.dir());
+                    if self.durable {
+                        sync_dir(self.store.dir());
+                    }
                     return Ok(path);
                 }
                 Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => partial = e.path,

@@ -47,6 +47,9 @@ pub struct Keep {
     pub sha256: bool,
     /// How many octets are taken at most where no size is declared.
     pub max_size: Option<u64>,
+    /// Leave it to the system when what is written reaches the disk: faster, and a file that is in
+    /// place may still be lost with the machine's power.
+    pub unsynced: bool,
 }
 
 /// A directory that receives files.

@@ -13,6 +13,7 @@ const RESUME: Keep = Keep {
     resume: true,
     sha256: false,
     max_size: None,
+    unsynced: false,
 };
 
 fn md5(octets: &[u8]) -> [u8; 16] {

@@ -295,8 +295,10 @@ fn carry<E: Send>(
             let _ = free.send(piece);
         }
         drop(free);
-        let filled = filling.join();
-        result.and(filled.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        match filling.join() {
+            Ok(filled) => result.and(filled),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
     })
 }
 

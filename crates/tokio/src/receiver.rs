@@ -25,6 +25,9 @@ pub struct ReceiveFile {
     pub sha256: bool,
     /// How many octets are taken at most where no size is declared.
     pub max_size: Option<u64>,
+    /// Whether to leave it to the system when the file reaches the disk: faster, and what the peer
+    /// was told to be stored may still be lost with the machine's power.
+    pub unsynced: bool,
 }
 
 /// A file that was received.
@@ -164,6 +167,7 @@ async fn begin(offer: &Offer, store: &Store, how: &ReceiveFile) -> Result<Partia
             resume: how.resume && file.range.is_some(),
             sha256: how.sha256,
             max_size: how.max_size,
+            unsynced: how.unsynced,
         };
         store.begin(&incoming, keep)
     })

@@ -12,8 +12,8 @@ use bytestreams_tokio::{
     Received, SendError, SendFile, Sent, SocketOptions, Via, receive_file, send_file,
 };
 use common::{jid, loopback, octets, soon};
+use core::net::SocketAddr;
 use core::task::{Context, Poll};
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

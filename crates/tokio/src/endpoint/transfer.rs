@@ -4,7 +4,6 @@ use super::bytestream::Bytestream;
 use super::shared::{Shared, Slot, keep};
 use super::socket::{Socket, conn_end};
 use super::sockets::Conn;
-use crate::file::PIECE;
 use bytes::{Buf, Bytes};
 use bytestreams_machine::ConnId;
 use bytestreams_stanza::{Jid, Sid};
@@ -18,6 +17,9 @@ use std::io;
 use std::sync::Arc;
 use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
+
+/// How much is read from a socket at once.
+const READ: usize = 64 * 1024;
 
 /// One transfer, in either direction. Dropping it before its end cancels it.
 ///
@@ -239,7 +241,7 @@ impl Transfer {
         most: usize,
     ) -> Poll<Result<(), Reason>> {
         if self.has_socket() {
-            let mut piece = vec![0; most.clamp(1, PIECE)];
+            let mut piece = vec![0; READ];
             let mut buf = ReadBuf::new(&mut piece);
             ready!(self.poll_read_some(cx, &mut buf))?;
             let n = buf.filled().len();
