@@ -166,8 +166,8 @@ impl<'a> Relay<'a> {
         proxy: &str,
         cpu: impl Fn() -> f64 + 'a,
     ) -> Self {
-        let mut romeo = RawClient::login(&server.account("romeo"), "orchard");
-        let juliet = RawClient::login(&server.account("juliet"), "balcony");
+        let mut romeo = RawClient::login(&server.account("romeo"), name);
+        let juliet = RawClient::login(&server.account("juliet"), name);
         let (jid, address) = stream_host(&romeo.request("get", proxy, &address_query()));
         let mut streams = 0;
         let pair = move || {
@@ -232,7 +232,7 @@ fn our_proxy_is_near_a_bare_splice_and_far_ahead_of_the_servers() {
         bare_cpu.push(splice.cpu_seconds() / octets as f64 * GIB as f64);
         ours.run(octets);
         ejabberds.run(octets);
-        prosodys.run(octets / 8);
+        prosodys.run(octets);
     }
     let (bare, bare_cpu) = (median(&mut bare), median(&mut bare_cpu));
     println!(
