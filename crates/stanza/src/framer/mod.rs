@@ -152,7 +152,7 @@ impl<D: Door> Framer<D> {
             decoder: Decoder::new(limits),
             context: Context::new(""),
             name: None,
-            scanner: Scanner::new(true),
+            scanner: Scanner::new(true, limits.depth),
             kept: Vec::new(),
             hot: false,
             reference: false,
@@ -166,7 +166,7 @@ impl<D: Door> Framer<D> {
         Self {
             hot: is_content(&context),
             context,
-            scanner: Scanner::new(false),
+            scanner: Scanner::new(false, limits.depth),
             ..Self::new(door, limits)
         }
     }
@@ -263,21 +263,20 @@ impl<D: Door> Framer<D> {
     fn bound(&mut self, piece: &[u8]) {
         let limits = self.decoder.limits();
         let octets = self.kept.len() + piece.len();
-        let limit = if octets > limits.stanza {
-            "stanza"
-        } else if self.scanner.deepest() > limits.depth {
-            "depth"
-        } else {
-            return;
+        // Whichever it exceeds first, however its octets are cut.
+        let too_deep = self.scanner.too_deep().filter(|at| *at <= limits.stanza);
+        let (limit, at) = match too_deep {
+            Some(at) => ("depth", at),
+            None if octets > limits.stanza => ("stanza", limits.stanza),
+            None => return,
         };
         self.skipping = Some(limit);
-        self.keep_heads(piece);
+        self.keep_heads(piece, at);
     }
 
-    /// Puts in place of the item's octets its start tag, its first child's where that is whole,
-    /// and their ends.
-    fn keep_heads(&mut self, piece: &[u8]) {
-        let limit = self.decoder.limits().stanza;
+    /// Puts in place of the item's octets its start tag, its first child's, as far as they end
+    /// within the first `limit` octets, and their ends.
+    fn keep_heads(&mut self, piece: &[u8], limit: usize) {
         let cut = self.kept.len();
         let octets_of = |start: usize, end: usize, kept: &[u8], to: &mut Vec<u8>| {
             let before = kept.get(start.min(cut)..end.min(cut)).unwrap_or_default();
@@ -288,7 +287,7 @@ impl<D: Door> Framer<D> {
         let mut heads = Vec::new();
         let mut ends: [Option<(usize, usize)>; 2] = [None; 2];
         for (tag, end) in self.scanner.tags().iter().zip(&mut ends) {
-            let whole = tag.end != 0 && heads.len() + (tag.end - tag.start) <= limit;
+            let whole = tag.end != 0 && tag.end <= limit;
             if !whole || tag.kind == Kind::End {
                 break;
             }

@@ -14,8 +14,10 @@ pub(super) struct Scanner {
     last: u8,
     /// Elements open.
     depth: usize,
-    /// The most elements that were open at once.
-    deepest: usize,
+    /// Elements that may be open at once.
+    most: usize,
+    /// Behind the tag with which more were.
+    too_deep: Option<usize>,
     kind: Kind,
     /// The item is the stream's header: one tag, perhaps behind an XML declaration.
     header: bool,
@@ -78,14 +80,16 @@ enum At {
 }
 
 impl Scanner {
-    /// Makes a scanner that expects the header, or an item inside the stream.
-    pub(super) fn new(header: bool) -> Self {
+    /// Makes a scanner that expects the header, or an item inside the stream, in which so many
+    /// elements may be open at once.
+    pub(super) fn new(header: bool, most: usize) -> Self {
         Self {
             at: At::Text,
             offset: 0,
             last: 0,
             depth: 0,
-            deepest: 0,
+            most,
+            too_deep: None,
             kind: Kind::Start,
             header,
             tags: [Tag::default(); TAGS],
@@ -102,7 +106,7 @@ impl Scanner {
         self.at = At::Text;
         self.offset = 0;
         self.depth = 0;
-        self.deepest = 0;
+        self.too_deep = None;
         self.header = false;
         self.tag_count = 0;
         self.quote_count = 0;
@@ -118,9 +122,10 @@ impl Scanner {
         self.offset == 0
     }
 
-    /// The most elements that were open at once in this item.
-    pub(super) const fn deepest(&self) -> usize {
-        self.deepest
+    /// Where in this item more elements were open at once than may be: behind the start tag of
+    /// the first that was too many.
+    pub(super) const fn too_deep(&self) -> Option<usize> {
+        self.too_deep
     }
 
     /// Octets looked at since the scanner was made.
@@ -295,6 +300,12 @@ impl Scanner {
         Ok(At::CData(0))
     }
 
+    fn hold(&mut self, depth: usize, behind: usize) {
+        if depth > self.most && self.too_deep.is_none() {
+            self.too_deep = Some(self.offset + behind);
+        }
+    }
+
     fn quote(&mut self, at: usize) {
         if let Some(place) = self.quotes.get_mut(self.quote_count) {
             // Items beyond 4 GiB are skipped long before.
@@ -324,11 +335,11 @@ impl Scanner {
         match kind {
             Kind::Start => {
                 self.depth += 1;
-                self.deepest = self.deepest.max(self.depth);
+                self.hold(self.depth, behind);
                 None
             }
             Kind::Empty => {
-                self.deepest = self.deepest.max(self.depth + 1);
+                self.hold(self.depth + 1, behind);
                 (self.depth == 0).then_some(Item::Element)
             }
             Kind::End if self.depth == 0 => Some(Item::End),

@@ -153,3 +153,36 @@ fn a_small_device_keeps_to_small_limits() {
         assert_eq!(fault(iq).map(|(fault, _)| fault), limit);
     }
 }
+
+#[test]
+fn the_limit_exceeded_first_is_named_however_the_octets_are_cut() {
+    let limits = Limits {
+        stanza: 300,
+        depth: 4,
+        ..Limits::DEFAULT
+    };
+    let (deep, long) = ("<a><b><c><d>", " ".repeat(300));
+    let iq = "<iq type='set' id='1'>";
+    for (text, limit) in [
+        (format!("{iq}{deep}{long}</d></c></b></a></iq>"), "depth"),
+        (
+            format!("{iq}<a>{long}<b><c><d/></c></b></a></iq>"),
+            "stanza",
+        ),
+        (format!("{iq}{long}{deep}</d></c></b></a></iq>"), "stanza"),
+        (format!("{iq}{}<a/></iq>", &long[25..]), "stanza"),
+    ] {
+        let read = |piece: usize| {
+            let framer = Framer::inside(QuickXml::default(), limits, Context::default());
+            frames(framer, text.as_bytes().chunks(piece)).0
+        };
+        let whole = read(text.len());
+        assert!(
+            format!("{whole:?}").contains(&format!("Limit(\"{limit}\")")),
+            "{whole:?}"
+        );
+        for piece in 1..text.len() {
+            assert_eq!(read(piece), whole, "{text} in pieces of {piece}");
+        }
+    }
+}
