@@ -131,6 +131,10 @@ pub struct Bounds {
     /// Octets received in band and not yet stored, over all transfers: beyond it
     /// [`crate::Transfers::wants_input`] is false.
     pub buffered: usize,
+    /// The largest block in band, in octets before base64, in either direction. A peer that
+    /// wants to send larger ones is asked for smaller ones (resource-constraint, XEP-0047, section
+    /// 2.1); most give up below 256.
+    pub block_size: u16,
     /// Peers whose features are remembered.
     pub peers: usize,
 }
@@ -142,6 +146,7 @@ impl Default for Bounds {
             transfers: 1024,
             open_offers_a_peer: 8,
             buffered: 8 * 1024 * 1024,
+            block_size: u16::MAX,
             peers: 256,
         }
     }

@@ -270,6 +270,8 @@ impl Transfers {
             None if pipeline => u16::MAX,
             None => BLOCK_SIZE,
         };
+        config.max_block_size = self.config.bounds.block_size;
+        config.block_size = config.block_size.min(config.max_block_size);
         config.window = match choices.window {
             Window::Blocks(blocks) => WindowPolicy::Fixed(blocks),
             Window::Auto if pipeline => WindowPolicy::Adaptive,

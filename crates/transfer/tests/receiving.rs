@@ -373,6 +373,26 @@ fn an_open_that_is_not_as_it_should_be_is_refused() {
 }
 
 #[test]
+fn a_stream_with_larger_blocks_than_there_is_room_for_is_opened_with_smaller_ones() {
+    let mut config = Config::default();
+    config.bounds.block_size = 512;
+    let mut solo = Solo::with(config);
+    solo.set(PEER, "o1", offer_of("s1", file(512), &[ns::IBB]));
+    let id = offered(&mut solo);
+    let now = solo.now;
+    solo.transfers()
+        .accept(id, Range::default(), now)
+        .expect("accepted");
+    solo.take_stanzas();
+    let refusal = ask(&mut solo, PEER, "o2", open("s1", 1024));
+    assert_eq!(condition(&refusal), Condition::ResourceConstraint);
+    let taken = ask(&mut solo, PEER, "o3", open("s1", 512));
+    assert_eq!(taken.body, IqBody::Result(None));
+    solo.set(PEER, "d0", data("s1", 0, &octets(512)));
+    assert_eq!(take(&mut solo, id), octets(512));
+}
+
+#[test]
 fn data_of_no_stream_is_item_not_found() {
     let mut solo = Solo::open_to_strangers();
     let refusal = ask(&mut solo, PEER, "1", data("s1", 0, b"x"));
