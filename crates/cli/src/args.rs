@@ -1,6 +1,8 @@
 //! What can be said on the command line.
 
 use crate::proxy::Proxy;
+use crate::upload::Upload;
+use crate::upload_server::UploadServer;
 use crate::ways::{ReceiveWays, SendWays};
 use bytestreams_stanza::{Carrier, Jid};
 use bytestreams_tokio::Window;
@@ -34,6 +36,8 @@ pub(crate) enum Command {
     Send(Send),
     Receive(Receive),
     Proxy(Proxy),
+    Upload(Upload),
+    UploadServer(UploadServer),
 }
 
 /// Runs both ends in this process, over a real XML stream on the loopback interface.

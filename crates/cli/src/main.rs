@@ -25,6 +25,8 @@ mod send;
 mod stop;
 mod trace;
 mod track;
+mod upload;
+mod upload_server;
 mod ways;
 
 use args::{Cli, Command};
@@ -55,8 +57,10 @@ fn main() -> ExitCode {
     // What is cancelled keeps or removes its partial file on a thread that may block. One that only
     // reads is not worth the wait.
     let patience = match cli.command {
-        Command::Receive(_) => PATIENCE,
-        Command::Send(_) | Command::Demo(_) | Command::Proxy(_) => Duration::ZERO,
+        Command::Receive(_) | Command::UploadServer(_) => PATIENCE,
+        Command::Send(_) | Command::Demo(_) | Command::Proxy(_) | Command::Upload(_) => {
+            Duration::ZERO
+        }
     };
     let result = runtime.block_on(run(cli.command));
     runtime.shutdown_timeout(patience);
@@ -80,5 +84,9 @@ async fn run(command: Command) -> Result<(), Failure> {
             receive::run(&args, &Arc::new(Reporter::new(args.json)), &stop).await
         }
         Command::Proxy(args) => proxy::run(&args, &Arc::new(Reporter::new(args.json)), &stop).await,
+        Command::Upload(args) => upload::run(&args, &Reporter::new(args.json), &stop).await,
+        Command::UploadServer(args) => {
+            upload_server::run(&args, &Arc::new(Reporter::new(args.json)), &stop).await
+        }
     }
 }
