@@ -4,7 +4,7 @@ use super::setup::within;
 use super::socket::{acknowledge, prepare};
 use super::wire::Wire;
 use super::xml::Stamps;
-use super::{ConnectFailure, Ends, LinkError, XmlLink};
+use super::{ConnectFailure, Ends, LinkError, XmlLink, ends_of};
 use bytes::BytesMut;
 use bytestreams_stanza::door::{Context as Namespaces, QuickXml};
 use bytestreams_stanza::{Framer, Jid, Limits, Opening, ns};
@@ -92,7 +92,7 @@ pub async fn connect(account: &Account) -> Result<Client, ConnectFailure> {
     // The header has gone with the login, and with it what prefixes it bound.
     let context = Namespaces::new(ns::CLIENT);
     let framer = Framer::inside(QuickXml::default(), Limits::DEFAULT, context);
-    let ends = Ends::of(socket.tcp(), false);
+    let ends = ends_of(socket.tcp(), false);
     let mut wire = Wire::new(socket, framer, ns::CLIENT, early.freeze());
     wire.after_read(|socket: &Socket| acknowledge(socket.tcp()));
     within(patience, "bind a resource", bind(wire, account, ends)).await

@@ -4,7 +4,7 @@ use super::setup::within;
 use super::socket::{acknowledge, prepare, probe};
 use super::wire::Wire;
 use super::xml::Stamps;
-use super::{ConnectFailure, Ends, XmlLink};
+use super::{ConnectFailure, XmlLink, ends_of};
 use bytestreams_stanza::{Jid, Opening, ns};
 use core::time::Duration;
 use tokio::net::{TcpStream, ToSocketAddrs};
@@ -40,7 +40,7 @@ pub async fn connect(
 
 /// Opens the stream and proves to know the secret.
 async fn handshake(tcp: TcpStream, jid: &Jid, secret: &str) -> Result<Component, ConnectFailure> {
-    let ends = Ends::of(&tcp, false);
+    let ends = ends_of(&tcp, false);
     let mut wire = Wire::fresh(tcp, ns::COMPONENT);
     let opened = wire.open(Opening::component(jid, secret)).await?;
     wire.after_read(acknowledge);

@@ -12,13 +12,13 @@ mod socket;
 mod wire;
 mod xml;
 
+pub use bytestreams_machine::Ends;
 pub use error::{ConnectFailure, LinkError};
 pub use xml::XmlLink;
 
-use bytestreams_machine::{AddressClass, Own};
+use bytestreams_machine::Own;
 use bytestreams_stanza::Stanza;
 use core::task::{Context, Poll};
-use std::net::SocketAddr;
 use tokio::net::TcpStream;
 
 /// A stream of stanzas to an XMPP server or to a peer, set up and with an address of our own.
@@ -62,30 +62,13 @@ pub trait StanzaLink: Send + Unpin + 'static {
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>>;
 }
 
-/// Where the connection under a link begins and ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ends {
-    /// Our end.
-    pub local: SocketAddr,
-    /// The other end.
-    pub remote: SocketAddr,
-    /// Whether the other end is the peer itself, and no server between.
-    pub direct: bool,
-}
-
-impl Ends {
-    pub(super) fn of(stream: &TcpStream, direct: bool) -> Option<Self> {
-        Some(Self {
-            local: stream.local_addr().ok()?,
-            remote: stream.peer_addr().ok()?,
-            direct,
-        })
-    }
-
-    /// Says whether the peer is on this machine.
-    pub(crate) fn within_this_machine(self) -> bool {
-        self.direct && AddressClass::of(self.remote.ip()) == AddressClass::Loopback
-    }
+/// Where a connection begins and ends; nothing when it has ended already.
+fn ends_of(stream: &TcpStream, direct: bool) -> Option<Ends> {
+    Some(Ends {
+        local: stream.local_addr().ok()?,
+        remote: stream.peer_addr().ok()?,
+        direct,
+    })
 }
 
 /// Which way a stanza goes, for a trace.

@@ -5,7 +5,7 @@ use super::setup::within;
 use super::socket::prepare;
 use super::wire::Wire;
 use super::xml::Stamps;
-use super::{ConnectFailure, Ends, LinkError, XmlLink};
+use super::{ConnectFailure, Ends, LinkError, XmlLink, ends_of};
 use crate::file::hex;
 use bytestreams_stanza::{Jid, Opened, Opening, ns};
 use core::fmt::Display;
@@ -58,7 +58,7 @@ pub async fn connect(
 /// Opens a stream and waits for the other side's.
 async fn call(tcp: TcpStream, setup: &Setup) -> Result<Serverless, ConnectFailure> {
     let from = tcp.peer_addr().map_err(LinkError::Io)?;
-    let ends = Ends::of(&tcp, true);
+    let ends = ends_of(&tcp, true);
     let own = name(setup, "caller");
     let mut wire = Wire::fresh(tcp, ns::CLIENT);
     let opened = wire.open(Opening::serverless(&own, None)).await?;
@@ -71,7 +71,7 @@ async fn answer(
     from: SocketAddr,
     setup: &Setup,
 ) -> Result<Serverless, ConnectFailure> {
-    let ends = Ends::of(&tcp, true);
+    let ends = ends_of(&tcp, true);
     let own = name(setup, "listener");
     let mut wire = Wire::fresh(tcp, ns::CLIENT);
     let opening = Opening::await_serverless(&own, &random());

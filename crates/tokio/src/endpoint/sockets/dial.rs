@@ -1,6 +1,6 @@
 //! Connects at a peer's word.
 
-use bytestreams_machine::{ConnectError, DialPolicy};
+use bytestreams_machine::{ConnectError, DialPolicy, families_in_turn};
 use bytestreams_stanza::StreamHost;
 use core::future::{Future, poll_fn};
 use core::pin::Pin;
@@ -30,7 +30,9 @@ pub(super) async fn connect(
         return Err(ConnectError::Dns);
     }
     let permitted = found.into_iter().filter(|addr| policy.permits(addr.ip()));
-    let mut addrs = in_turn(permitted.collect()).into_iter().take(ADDRESSES);
+    let mut addrs = families_in_turn(permitted.collect())
+        .into_iter()
+        .take(ADDRESSES);
     let mut calls = Calls::default();
     let mut error = ConnectError::Forbidden;
     loop {
@@ -105,21 +107,6 @@ fn reason(error: &io::Error) -> ConnectError {
     }
 }
 
-/// Takes an address of either family in turn, so that a network without one of them costs one
-/// pause only.
-fn in_turn(addrs: Vec<SocketAddr>) -> Vec<SocketAddr> {
-    let first = addrs.first().is_some_and(SocketAddr::is_ipv6);
-    let count = addrs.len();
-    let (ones, others): (Vec<_>, Vec<_>) = addrs.into_iter().partition(|a| a.is_ipv6() == first);
-    let (mut ones, mut others) = (ones.into_iter(), others.into_iter());
-    let mut all = Vec::with_capacity(count);
-    while all.len() < count {
-        all.extend(ones.next());
-        all.extend(others.next());
-    }
-    all
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,14 +162,5 @@ mod tests {
             let error = connect(host(name, 1), local()).await;
             assert_eq!(error.expect_err(name), ConnectError::Dns, "{name}");
         }
-    }
-
-    #[test]
-    fn families_take_turns() {
-        let addrs = ["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1"].map(|a| a.parse().expect(a));
-        let turns = in_turn(addrs.to_vec());
-        let texts: Vec<String> = turns.iter().map(ToString::to_string).collect();
-        assert_eq!(texts, ["[::1]:1", "1.1.1.1:1", "[::2]:1", "[::3]:1"]);
-        assert!(in_turn(Vec::new()).is_empty());
     }
 }

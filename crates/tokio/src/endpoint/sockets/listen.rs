@@ -1,13 +1,12 @@
 //! Listens for peers.
 
-use crate::link::Ends;
-use bytestreams_machine::AddressClass;
+use bytestreams_machine::{Ends, addresses_to_tell};
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as Bound};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as Bound};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Sleep, sleep};
 
@@ -41,7 +40,7 @@ impl Listening {
         let addrs = if first.ip().is_unspecified() {
             let local = if_addrs::get_if_addrs()?.into_iter().map(|i| i.ip());
             let v4_only = sockets.len() == 1 && first.is_ipv4();
-            to_tell(local.filter(|ip| !v4_only || ip.is_ipv4()), ends)
+            addresses_to_tell(local.filter(|ip| !v4_only || ip.is_ipv4()), ends)
                 .into_iter()
                 .map(|ip| SocketAddr::new(ip, first.port()))
                 .collect()
@@ -102,82 +101,20 @@ fn everywhere() -> io::Result<Vec<Bound>> {
     Ok(core::iter::once(six).chain(four).collect())
 }
 
-/// Of the addresses of this machine those that a peer may reach, best first: the one that the link
-/// itself uses, then IPv4 before IPv6.
-fn to_tell(local: impl Iterator<Item = IpAddr>, ends: Option<Ends>) -> Vec<IpAddr> {
-    let loopback = ends.is_some_and(|ends| is_loopback(ends.remote.ip()));
-    let of_link = ends.map(|ends| ends.local.ip().to_canonical());
-    let mut addrs: Vec<IpAddr> = local
-        .map(|ip| ip.to_canonical())
-        .filter(|&ip| match AddressClass::of(ip) {
-            AddressClass::Never => false,
-            AddressClass::Loopback => loopback,
-            AddressClass::Private | AddressClass::Public => true,
-        })
-        .collect();
-    addrs.sort_by_key(|&ip| (Some(ip) != of_link, ip.is_ipv6(), is_loopback(ip), ip));
-    addrs.dedup();
-    addrs
-}
-
-fn is_loopback(ip: IpAddr) -> bool {
-    AddressClass::of(ip) == AddressClass::Loopback
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn ends(local: &str, remote: &str, direct: bool) -> Option<Ends> {
-        Some(Ends {
-            local: SocketAddr::new(local.parse().expect(local), 1),
-            remote: SocketAddr::new(remote.parse().expect(remote), 2),
-            direct,
-        })
-    }
-
-    fn told(local: &[&str], ends: Option<Ends>) -> Vec<String> {
-        let local = local.iter().map(|ip| ip.parse().expect("an address"));
-        to_tell(local, ends)
-            .iter()
-            .map(ToString::to_string)
-            .collect()
-    }
-
-    #[test]
-    fn peers_are_told_what_they_may_reach() {
-        let local = [
-            "127.0.0.1",
-            "::1",
-            "fe80::1",
-            "169.254.1.1",
-            "0.0.0.0",
-            "2001:db8::7",
-            "192.168.1.7",
-            "10.0.0.7",
-        ];
-        assert_eq!(
-            told(&local, ends("192.168.1.7", "203.0.113.1", false)),
-            ["192.168.1.7", "10.0.0.7", "2001:db8::7"]
-        );
-        assert_eq!(
-            told(&local, ends("::ffff:10.0.0.7", "203.0.113.1", false)),
-            ["10.0.0.7", "192.168.1.7", "2001:db8::7"]
-        );
-        assert_eq!(
-            told(&local, ends("127.0.0.1", "127.0.0.1", false)),
-            ["127.0.0.1", "10.0.0.7", "192.168.1.7", "2001:db8::7", "::1"]
-        );
-        assert_eq!(
-            told(&local, None),
-            ["10.0.0.7", "192.168.1.7", "2001:db8::7"]
-        );
-        assert!(told(&["127.0.0.1", "::1"], None).is_empty());
-    }
+    use std::net::IpAddr;
 
     #[tokio::test]
     async fn a_peer_on_this_machine_is_listened_for_on_this_machine_only() {
-        let listening = Listening::open(None, ends("127.0.0.1", "127.0.0.1", true)).expect("one");
+        let here = SocketAddr::from(([127, 0, 0, 1], 1));
+        let ends = Ends {
+            local: here,
+            remote: here,
+            direct: true,
+        };
+        let listening = Listening::open(None, Some(ends)).expect("one");
         let [addr] = listening.addrs() else {
             panic!("{:?}", listening.addrs());
         };

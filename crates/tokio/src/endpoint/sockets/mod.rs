@@ -9,9 +9,8 @@ mod listen;
 
 pub(crate) use conn::Conn;
 
-use crate::link::Ends;
 use bytestreams_machine::{
-    ConnId, ConnectError, DialPolicy, ListenId, NetCommand, NetInput, Network, Token,
+    ConnId, ConnectError, DialPolicy, Ends, ListenId, NetCommand, NetInput, Network, Token,
 };
 use bytestreams_stanza::StreamHost;
 use bytestreams_transfer::TransferId;
@@ -221,3 +220,6 @@ impl Sockets {
         self.seen = Seen::default();
     }
 }
+
+#[cfg(test)]
+mod tests;
