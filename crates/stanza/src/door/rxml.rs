@@ -9,11 +9,32 @@ use rxml::{Event, Options, Parse, Parser, WithOptions};
 /// Reads with rxml: the door for targets without the standard library.
 ///
 /// The parser stands inside a stream's header from one element to the next, and is fed in small
-/// pieces, since its cost an octet grows with the piece.
-#[derive(Debug, Default)]
+/// pieces, since its cost an octet grows with the piece. It holds room for the longest name or
+/// attribute value from the first element on.
+#[derive(Debug)]
 pub struct Rxml {
     /// Inside the header of that context.
     parser: Option<(Context, Parser)>,
+    token: usize,
+}
+
+impl Rxml {
+    /// Makes a door for names and attribute values of up to `octets` each, which is what it
+    /// allocates; longer ones end the stream. With the framer's
+    /// [`Limits::stanza`](crate::Limits::stanza) none is longer.
+    pub const fn with_longest(octets: usize) -> Self {
+        Self {
+            parser: None,
+            token: octets,
+        }
+    }
+}
+
+impl Default for Rxml {
+    /// A door for names and attribute values of up to 64 KiB.
+    fn default() -> Self {
+        Self::with_longest(TOKEN)
+    }
 }
 
 impl Door for Rxml {
@@ -25,7 +46,7 @@ impl Door for Rxml {
     ) -> Result<(), DoorError<S::Error>> {
         let (context, mut parser) = match self.parser.take() {
             Some((known, parser)) if known == *context => (known, parser),
-            _ => (context.clone(), stream(context)?),
+            _ => (context.clone(), stream(context, self.token)?),
         };
         // After a failure it is gone: the next element finds a new one.
         read(element, &mut parser, sink)?;
@@ -104,7 +125,7 @@ fn next(parser: &mut Parser, piece: &mut &[u8]) -> Result<Option<Event>, XmlFaul
 }
 
 /// A parser inside the header that the context stands for.
-fn stream(context: &Context) -> Result<Parser, XmlFault> {
+fn stream(context: &Context, token: usize) -> Result<Parser, XmlFault> {
     let mut header = String::from("<?xml version='1.0'?><stream");
     let mut bind = |prefix: &str, namespace: &str| {
         header.push_str(" xmlns");
@@ -129,7 +150,7 @@ fn stream(context: &Context) -> Result<Parser, XmlFault> {
     }
     header.push('>');
     let mut parser = Parser::with_options(Options {
-        max_token_length: TOKEN,
+        max_token_length: token,
         ..Options::default()
     });
     // Otherwise the last of a text would wait for the next element.
@@ -158,5 +179,24 @@ const fn fault(error: rxml::Error) -> XmlFault {
 
 /// Octets fed at once.
 const PIECE: usize = 512;
-/// Octets of one name or attribute value; longer texts come in pieces.
+/// Octets of one name or attribute value, unless told; longer texts come in pieces.
 const TOKEN: usize = 65_536;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Decoder, Limits};
+    use alloc::format;
+
+    #[test]
+    fn a_door_with_little_room_refuses_what_is_longer_and_nothing_else() {
+        let read = |octets: usize| {
+            let element = format!("<presence id='{}'/>", "x".repeat(octets));
+            let mut decoder = Decoder::new(Limits::SMALL);
+            let context = Context::default();
+            Rxml::with_longest(100).read(element.as_bytes(), &context, &mut decoder)
+        };
+        assert!(read(100).is_ok());
+        assert!(read(101).is_err());
+    }
+}
