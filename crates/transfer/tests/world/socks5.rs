@@ -4,12 +4,16 @@ use crate::common::{ME, PEER, jid, stack};
 use crate::relay::{Relay, proxy};
 use crate::script::{Plan, Script, Tally};
 use crate::{plans, run, worlds};
+use alloc::rc::Rc;
+use bytes::Bytes;
 use bytestreams_machine::{ConnectError, Instant};
 use bytestreams_sim::{
-    Chooser, Faults, NetFaults, Place, Stranger, World, babble, every_run, seeds, silent,
+    Chooser, Faults, Forge, NetFaults, Place, Stranger, World, babble, every_run, seeds, silent,
 };
-use bytestreams_socks5::{Allowed, ProxyConfig};
+use bytestreams_socks5::{Allowed, DstAddr, ProxyConfig};
+use bytestreams_stanza::{Payload, Sid, Stanza};
 use bytestreams_transfer::{Config, Keepalive, Method, Options, Ways};
+use core::cell::RefCell;
 use core::net::SocketAddr;
 use core::time::Duration;
 
@@ -65,7 +69,7 @@ fn world(chooser: &mut dyn Chooser, most: u32, moody: bool) -> Streams {
             1 => Place::Fails(ConnectError::Forbidden),
             2 => Place::Silent,
             3 => Place::Speaks(silent()),
-            _ => Place::Speaks(babble(vec![bytes::Bytes::from_static(&[5, 0xff])], 4)),
+            _ => Place::Speaks(babble(vec![Bytes::from_static(&[5, 0xff])], 4)),
         };
         world.net.place(at, place);
     }
@@ -185,6 +189,67 @@ fn whatever_goes_wrong_with_sockets_both_ends_come_to_their_end() {
     println!("{all:?}");
     let often = all.sent / 20;
     assert!(all.by_socket > often && all.failed > often, "{all:?}");
+}
+
+/// What is said to a StreamHost by who has the sid, and says that it is one of the two ends.
+fn impostor(sid: &Sid) -> Vec<Bytes> {
+    let hash = |from, to| DstAddr::new(sid, &jid(from), &jid(to));
+    let request = |addr: DstAddr| {
+        let request = [
+            &[5, 1, 0, 5, 1, 0, 3, 40],
+            addr.as_str().as_bytes(),
+            &[0, 0],
+        ];
+        [&request.concat()[..], b"not of the file"].concat().into()
+    };
+    Vec::from([hash(ME, PEER), hash(PEER, ME)].map(request))
+}
+
+#[test]
+fn an_attacker_who_reads_the_offers_puts_nothing_into_a_file() {
+    let (mut all, mut planned) = (Tally::default(), 0);
+    seeds(0..worlds(2000), |chooser| {
+        let mut world = world(chooser, 3, false);
+        let sids = Rc::new(RefCell::new(Vec::new()));
+        let seen = sids.clone();
+        let forge: Forge = Box::new(move |stanza, _| {
+            if let Stanza::Iq(iq) = stanza
+                && let Some(Payload::Bytestreams(query)) = iq.request()
+            {
+                seen.borrow_mut().extend(query.sid.clone());
+            }
+            None
+        });
+        world.link.faults = Faults {
+            forge: 1,
+            ..Faults::HARMLESS
+        };
+        let jid = jid("eve@example.org/x");
+        world.link.stranger = Some(Stranger { jid, forge });
+        world.net.intruder = Some(Box::new(move |at, chooser| {
+            let words = sids.borrow().iter().flat_map(impostor).collect();
+            babble(words, 3)(at, chooser)
+        }));
+        world.net.faults = NetFaults {
+            intrude: 2,
+            budget: 20,
+            ..NetFaults::HARMLESS
+        };
+        for end in [&world.left.app, &world.right.app] {
+            planned += end.plans.len();
+        }
+        // Whoever receives compares each octet.
+        let outcome = run(&mut world, chooser)?;
+        for tally in [world.left.app.tally, world.right.app.tally] {
+            all.received += tally.received;
+            all.failed += tally.failed;
+            all.fell_back += tally.fell_back;
+        }
+        Ok(outcome)
+    });
+    println!("{all:?} of {planned}");
+    // It can spoil a stream by taking the place of an end, and some it does not.
+    assert!(all.received > all.failed && all.failed > 20, "{all:?}");
 }
 
 /// Every run of a world in which one file travels and `budget` things go wrong.
