@@ -5,7 +5,9 @@
 //! file in place, without ever overwriting. A partial that is dropped unfinished is kept when the
 //! transfer may be resumed, and removed otherwise. [`Source`] is a file that is sent.
 //!
-//! Everything here blocks and knows neither a protocol nor a runtime.
+//! [`haul`] moves octets between files and sockets. Everything here blocks and knows neither a
+//! protocol nor a runtime; `exchange` (the feature `transfer`) is what the adapters of
+//! `bytestreams-transfer` share.
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -30,7 +32,10 @@
 mod claim;
 mod date;
 mod error;
+#[cfg(feature = "transfer")]
+pub mod exchange;
 mod hashes;
+pub mod haul;
 mod partial;
 mod source;
 mod store;

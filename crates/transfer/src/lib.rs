@@ -122,6 +122,7 @@ mod socks5;
 #[cfg(not(feature = "socks5"))]
 #[path = "in_band_alone.rs"]
 mod socks5;
+mod stack;
 mod stream;
 mod table;
 mod transfer;

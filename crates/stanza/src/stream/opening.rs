@@ -48,6 +48,15 @@ pub enum OpeningError {
     Unexpected,
 }
 
+impl OpeningError {
+    /// Says whether the peer refused because of who we are or say we are (XEP-0114, section 3;
+    /// RFC 6120, 4.9.3): another address or secret is needed, and no other attempt.
+    pub fn is_about_us(&self) -> bool {
+        let about_us = ["not-authorized", "conflict", "host-unknown"];
+        matches!(self, Self::Refused(error) if about_us.contains(&&*error.condition))
+    }
+}
+
 enum State {
     /// A component awaits the server's header.
     ComponentHeader {
@@ -390,6 +399,18 @@ mod tests {
             opening.handle(Frame::Stanza(stanza)),
             Err(OpeningError::Unexpected)
         );
+    }
+
+    #[test]
+    fn a_refusal_is_about_us_or_not() {
+        let refused = |condition: &str| {
+            let (condition, text) = (condition.into(), None);
+            OpeningError::Refused(StreamError { condition, text })
+        };
+        assert!(refused("not-authorized").is_about_us());
+        assert!(refused("conflict").is_about_us());
+        assert!(!refused("system-shutdown").is_about_us());
+        assert!(!OpeningError::Ended.is_about_us());
     }
 
     #[test]

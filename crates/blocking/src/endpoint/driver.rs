@@ -1,0 +1,312 @@
+//! The crank, and the two threads of a link.
+//!
+//! Whoever has changed the machine turns the crank, with the lock held: it feeds what sockets did,
+//! encodes stanzas into the write buffer, carries out what is to be done with sockets, and tells the
+//! handles. Nothing in it waits. One thread reads the link; the other writes what is in the buffer
+//! and comes back when a deadline does.
+
+use super::shared::{LinkState, Shared, State};
+use crate::link::{LinkError, Reader};
+use bytestreams_machine::{Input, Instant, Machine, Output, turn};
+use bytestreams_stanza::{OutBuf, write_stream_end, write_stream_error};
+use bytestreams_transfer::{ConnEnd, Event};
+use core::ops::ControlFlow;
+use core::time::Duration;
+use std::io::{self, Write};
+use std::net::Shutdown;
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+/// The write buffer at which outputs are left in the machine: the backpressure of the link.
+const WRITE_MARK: usize = 64 * 1024;
+
+/// Room that a write buffer keeps when nothing waits.
+const KEPT: usize = 256 * 1024;
+
+/// Stanzas fed to the machine before its outputs are asked for.
+const BATCH: usize = 64;
+
+/// How long a write may take before it is seen what is due meanwhile.
+pub(super) const TICK: Duration = Duration::from_millis(250);
+
+/// How long the peer's end of the stream is waited for after ours.
+const LINGER: Duration = Duration::from_secs(2);
+
+impl Shared {
+    /// Turns the crank until there is nothing more to carry out, or no room for it.
+    pub(crate) fn crank(self: &Arc<Self>, state: &mut State) {
+        if state.has_ended() {
+            return;
+        }
+        let now = self.now();
+        loop {
+            while let Some(input) = state.sockets.seen.inputs.pop_front() {
+                // What nobody knows any more is of a connection that is over.
+                let _ = state.stack.handle_input(Input::Net(input), now);
+            }
+            while let Some(id) = state.sockets.seen.broken.pop() {
+                // Likewise.
+                let _ = state.stack.machine.ended(id, Err(ConnEnd::Reset), now);
+            }
+            if !self.turn(state, now) {
+                break;
+            }
+        }
+        if state.held > 0 && state.stack.machine.wants_input() {
+            self.input.notify_all();
+        }
+        let due = state.stack.poll_timeout();
+        let sooner =
+            |armed: Option<Instant>| due.is_some_and(|due| armed.is_none_or(|armed| due < armed));
+        let closing = !matches!(state.link, LinkState::Up);
+        if state
+            .armed
+            .is_some_and(|armed| sooner(armed) || closing || !state.out.is_empty())
+        {
+            state.armed = None;
+            self.writer.notify_all();
+        }
+    }
+
+    /// Turns once; true when that made more to do.
+    fn turn(self: &Arc<Self>, state: &mut State, now: Instant) -> bool {
+        let State {
+            stack,
+            outgoing,
+            out,
+            words,
+            said_all,
+            sockets,
+            inbox,
+            ..
+        } = state;
+        let said_all = *said_all;
+        while !said_all && out.len() < WRITE_MARK {
+            match outgoing.pop_front() {
+                Some(stanza) => words.write(&stanza, out),
+                None => break,
+            }
+        }
+        // What a deadline brings is heard even when the link is stuck: it may be its end.
+        let urgent = stack.poll_timeout().is_some_and(|due| due <= now);
+        let mut events = core::mem::take(inbox);
+        let mut again = false;
+        if urgent || out.len() < WRITE_MARK {
+            turn(stack, now, |output| {
+                match output {
+                    Output::Stanza(_) if said_all => {}
+                    Output::Stanza(stanza) => words.write(&stanza, out),
+                    Output::Net(command) => {
+                        sockets.carry_out(command, self);
+                        again = true;
+                    }
+                    Output::Event(event) => events.push(event),
+                }
+                if out.len() >= WRITE_MARK && !urgent {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            });
+        }
+        for event in events.drain(..) {
+            if let Event::LinkLost = event {
+                self.lose(state, LinkError::Silent);
+            }
+            // A decline on our side has outputs of its own.
+            again |= matches!(event, Event::Offered { .. });
+            state.dispatch(event, now, self);
+        }
+        state.inbox = events;
+        again
+    }
+
+    /// Gives the link up; transfers that need it no more go on.
+    pub(crate) fn lose(&self, state: &mut State, error: LinkError) {
+        if !matches!(state.link, LinkState::Up | LinkState::Closing) {
+            return;
+        }
+        state.failed.get_or_insert(error);
+        state.link = LinkState::Lingering;
+        state.said_all = true;
+        state.out = OutBuf::default();
+        // The thread that reads learns it by this.
+        let _ = self.socket.shutdown(Shutdown::Both);
+        self.writer.notify_all();
+        self.input.notify_all();
+    }
+
+    /// Ends everything with the link.
+    fn end(self: &Arc<Self>, state: &mut State) {
+        let now = self.now();
+        state.stack.machine.link_lost(now);
+        while let Some(output) = state.stack.poll_output() {
+            match output {
+                Output::Event(event) => state.dispatch(event, now, self),
+                Output::Net(_) | Output::Stanza(_) => {}
+            }
+        }
+        state.sockets.clear();
+        let error = state.failed.take().unwrap_or(LinkError::Closed);
+        state.link = LinkState::Ended(Arc::new(error));
+        self.news.notify_all();
+        self.input.notify_all();
+    }
+
+    /// Waits until the machine wants input; false when there is nothing to wait for any more.
+    pub(super) fn until_wanted<'a>(
+        mut state: MutexGuard<'a, State>,
+        shared: &'a Self,
+    ) -> (MutexGuard<'a, State>, bool) {
+        loop {
+            if matches!(state.link, LinkState::Lingering | LinkState::Ended(_)) {
+                return (state, false);
+            }
+            if state.stack.machine.wants_input() {
+                return (state, true);
+            }
+            state.held += 1;
+            state = Self::wait(&shared.input, state);
+            state.held -= 1;
+        }
+    }
+}
+
+/// Reads the link to its end.
+pub(super) fn read(shared: &Arc<Shared>, mut reader: Reader) {
+    let mut batch = Vec::with_capacity(BATCH);
+    loop {
+        let (state, wanted) = Shared::until_wanted(shared.lock(), shared);
+        drop(state);
+        if !wanted {
+            return;
+        }
+        let result = reader.read(&mut batch, BATCH);
+        let mut state = shared.lock();
+        let now = shared.now();
+        for stanza in batch.drain(..) {
+            let rest = state.stack.handle_input(Input::Stanza(stanza), now);
+            if let Some(Input::Stanza(rest)) = rest {
+                state.hand_over(rest, shared);
+            }
+        }
+        shared.crank(&mut state);
+        if let Err(error) = result {
+            state.heard_all = true;
+            match error {
+                LinkError::Io(_) => shared.lose(&mut state, error),
+                error => {
+                    if let LinkError::Xml { condition, .. } = error {
+                        say_last(&mut state, |out| write_stream_error(condition, out));
+                    }
+                    if state.is_up() {
+                        state.failed = Some(error);
+                        state.link = LinkState::Closing;
+                    }
+                }
+            }
+            shared.writer.notify_all();
+            return;
+        }
+    }
+}
+
+/// Has something said behind which nothing follows.
+fn say_last(state: &mut State, what: impl FnOnce(&mut OutBuf)) {
+    if !core::mem::replace(&mut state.said_all, true) {
+        what(&mut state.out);
+    }
+}
+
+/// Writes to the link and keeps the deadlines, until everything has ended.
+pub(super) fn write(shared: &Arc<Shared>) {
+    let mut buffer = OutBuf::default();
+    let mut shut = None;
+    let mut state = shared.lock();
+    loop {
+        shared.crank(&mut state);
+        if !state.out.is_empty() {
+            core::mem::swap(&mut state.out, &mut buffer);
+            drop(state);
+            let written = write_out(shared, &mut buffer);
+            state = shared.lock();
+            if let Err(error) = written {
+                shared.lose(&mut state, LinkError::Io(error));
+            }
+            continue;
+        }
+        let mut due = state.stack.poll_timeout().map(|at| at.since(shared.now()));
+        match state.link {
+            LinkState::Up => {}
+            LinkState::Closing if !state.said_all => {
+                say_last(&mut state, write_stream_end);
+                continue;
+            }
+            LinkState::Closing => {
+                let since = *shut.get_or_insert_with(|| {
+                    // It may be gone, which is what is wanted.
+                    let _ = shared.socket.shutdown(Shutdown::Write);
+                    std::time::Instant::now()
+                });
+                let left = LINGER.saturating_sub(since.elapsed());
+                if state.heard_all || left.is_zero() {
+                    shared.lose(&mut state, LinkError::Closed);
+                    continue;
+                }
+                due = Some(due.map_or(left, |due| due.min(left)));
+            }
+            LinkState::Lingering if state.is_ending() => {}
+            LinkState::Lingering => {
+                shared.end(&mut state);
+                return;
+            }
+            LinkState::Ended(_) => return,
+        }
+        state = rest(shared, state, due);
+    }
+}
+
+/// Waits until there is something to write, or so long at most.
+fn rest<'a>(
+    shared: &'a Shared,
+    mut state: MutexGuard<'a, State>,
+    most: Option<Duration>,
+) -> MutexGuard<'a, State> {
+    state.armed = Some(most.map(|most| shared.now() + most));
+    let mut state = match most {
+        Some(most) => {
+            let waited = shared.writer.wait_timeout(state, most);
+            waited.unwrap_or_else(PoisonError::into_inner).0
+        }
+        None => Shared::wait(&shared.writer, state),
+    };
+    state.armed = None;
+    state
+}
+
+/// Writes all of the buffer. While the link is stuck, what is due is seen to.
+fn write_out(shared: &Arc<Shared>, buffer: &mut OutBuf) -> io::Result<()> {
+    while !buffer.is_empty() {
+        match (&*shared.socket).write(buffer.as_slice()) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) => buffer.consume(n),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if is_tick(&error) => {
+                let mut state = shared.lock();
+                shared.crank(&mut state);
+                if let LinkState::Lingering | LinkState::Ended(_) = state.link {
+                    return Err(error);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    buffer.shrink_to(KEPT);
+    Ok(())
+}
+
+/// Says whether it is an error only because it took as long as it may.
+pub(super) fn is_tick(error: &io::Error) -> bool {
+    use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
+    let kind = error.kind();
+    kind == Interrupted || kind == if cfg!(windows) { TimedOut } else { WouldBlock }
+}
