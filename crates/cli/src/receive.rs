@@ -35,9 +35,6 @@ const STABLE: Duration = Duration::from_secs(60);
 /// How long links may take to end.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long a caller without a server has to close its stream first.
-const FAREWELL: Duration = Duration::from_secs(2);
-
 /// A pause after the socket gave an error, such as too many open files.
 const BREATH: Duration = Duration::from_millis(100);
 
@@ -227,10 +224,5 @@ async fn serve(
     }
     drop(offers);
     while transfers.join_next().await.is_some() {}
-    if address.is_some() && policy.once && policy.course.outcome().is_ok() {
-        // It learns that its file is here by another connection, and would take the end of this one
-        // for a failure if it came first.
-        let _ = timeout(FAREWELL, endpoint.closed()).await;
-    }
     link::close(endpoint).await;
 }
