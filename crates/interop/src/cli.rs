@@ -117,7 +117,7 @@ impl Cli {
 }
 
 /// Gives the binary: `BYTESTREAMS_BIN`, or this tree's, which is built if need be.
-fn binary() -> &'static Path {
+pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         if let Some(path) = std::env::var_os("BYTESTREAMS_BIN") {

@@ -4,6 +4,8 @@
 //! is killed by its own id and reaped. Helpers panic with the output of the child that disappointed: they are for tests.
 //! What is missing on the machine is named together with the command that installs it; nothing is skipped.
 
+pub mod board;
+pub mod chromium;
 pub mod cli;
 pub mod delay;
 pub mod exchange;
@@ -21,6 +23,7 @@ pub mod xml;
 
 use std::path::{Path, PathBuf};
 
+pub use chromium::Chromium;
 pub use cli::Cli;
 pub use delay::DelayProxy;
 pub use exchange::{LOGIN, Scratch, TRANSFER};

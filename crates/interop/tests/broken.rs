@@ -1,10 +1,13 @@
 //! A SOCKS5 stream that is cut in the middle: failed, with no short file, and with `--resume` only the rest travels again.
 
+use std::time::Duration;
+
 use bytestreams_interop::exchange::{number, online, text};
 use bytestreams_interop::files::{Watch, hidden, partial_only, visible};
 use bytestreams_interop::process::wait_until;
 use bytestreams_interop::{
-    Activation, Cli, FakeProxy, LOGIN, Manner, PROSODY, Process, Scratch, Server, TRANSFER,
+    Activation, Cli, DelayProxy, FakeProxy, LOGIN, Manner, PROSODY, Process, Scratch, Server,
+    TRANSFER,
 };
 
 const SIZE: u64 = 20_000_003;
@@ -144,4 +147,23 @@ fn either_side_may_cancel_in_the_middle() {
         other.exits(1, LOGIN);
         assert_eq!(visible(scratch.inbox()), Vec::<String>::new());
     }
+}
+
+#[test]
+fn a_lost_link_ends_a_transfer_by_socket() {
+    let server = PROSODY.proxyless().start();
+    let scratch = Scratch::default();
+    let _proxy = FakeProxy::join(&server, STALL, Activation::Granted);
+    let (mut receiver, to) = receive(&server, &scratch, "");
+    let wire = DelayProxy::start(server.clients, Duration::ZERO);
+    let romeo = server.account("romeo").through(wire.address());
+    let file = scratch.file("film.mkv", SIZE);
+    let sender = Cli::send(&file, &to).account(&romeo);
+    let mut sender = sender.args("--method socks5 --proxy-only").start();
+    receiver.event_where("progress", TRANSFER, |event| number(event, "done") > 0);
+    wire.cut();
+    let failed = sender.event("failed", TRANSFER);
+    assert_eq!(text(&failed, "reason"), "link-lost");
+    sender.exits(1, LOGIN);
+    scratch.assert_nothing_arrived();
 }

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
 
 use bytestreams_interop::exchange::{accepts, joined, refuses, refuses_somehow, relays, text};
 use bytestreams_interop::malice::bad_handshakes_are_refused;
@@ -12,7 +13,7 @@ use bytestreams_interop::socks::{
 };
 use bytestreams_interop::xml::Stanza;
 use bytestreams_interop::{
-    Cli, EJABBERD, LOGIN, PROSODY, Process, RawClient, Server, Setup, TRANSFER,
+    Cli, DelayProxy, EJABBERD, LOGIN, PROSODY, Process, RawClient, Server, Setup, TRANSFER,
 };
 
 /// Our proxy, joined to a server, with three users.
@@ -258,6 +259,28 @@ fn a_proxy_that_is_stopped_lets_what_goes_on_end() {
     assert_eq!(read_to_end(&other), b"");
     drop((one, other));
     scene.proxy.exits(0, LOGIN);
+}
+
+#[test]
+fn a_proxy_that_loses_its_server_joins_again_and_keeps_its_sessions() {
+    for setup in [PROSODY.proxyless(), EJABBERD.proxyless()] {
+        let mut server = setup.start();
+        let wire = DelayProxy::start(server.components, Duration::ZERO);
+        server.components = wire.address();
+        let mut proxy = joined(Cli::proxy(&server));
+        let mut romeo = RawClient::login(&server.account("romeo"), "orchard");
+        let juliet = RawClient::login(&server.account("juliet"), "balcony");
+        let answer = romeo.request("get", &server.component, &address_query());
+        let (jid, address) = stream_host(&answer);
+        let hash = dst_addr("s1", &romeo.jid, &juliet.jid);
+        let [one, other] = [0; 2].map(|_| connect(address, &hash));
+        accepts(&romeo.request("set", &jid, &activate("s1", &juliet.jid)));
+        talk(&one, &other);
+        wire.cut();
+        proxy.event("online", LOGIN);
+        talk(&one, &other);
+        relays(&server, &jid);
+    }
 }
 
 #[test]

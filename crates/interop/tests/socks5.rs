@@ -132,6 +132,24 @@ fn direct_is_preferred_to_a_proxy() {
     crosses(&server, "romeo", "juliet", 5 * MIB, "--no-direct", "proxy");
 }
 
+/// Nothing is said of how: the addresses of this machine and the server's proxy are offered.
+#[test]
+fn without_a_flag_a_film_goes_by_socks5() {
+    for setup in [PROSODY, EJABBERD] {
+        let server = setup.start();
+        let scratch = Scratch::default();
+        let file = scratch.file("film.mkv", 5 * MIB);
+        let receiver = Cli::receive(scratch.inbox()).account(&server.account("juliet"));
+        let (mut receiver, to) = online(receiver.args("--once"));
+        let done = sent(Cli::send(&file, &to).account(&server.account("romeo")));
+        let got = receiver.event("done", TRANSFER);
+        println!("{setup}: via {}", text(&done, "via"));
+        assert_eq!(text(&done, "method"), "socks5");
+        assert_eq!(text(&done, "via"), text(&got, "via"));
+        scratch.assert_arrived(&file);
+    }
+}
+
 #[test]
 fn a_given_proxy_needs_no_discovery() {
     let server = EJABBERD.start();
