@@ -67,7 +67,7 @@ fn the_page_shows_progress_errors_and_cancels() {
     let long = scratch.file("a rather long name, as cameras and people like to give to their files, 2026-11-21 at noon.jpeg", 2_000_000);
     let large = scratch.file("disk image.iso", 50_000_001);
     let mut browser = Chromium::start();
-    browser.size(1280, 800, false);
+    browser.size(1280, 1000, false);
     browser.open(&format!("http://{}/", far.address()));
     browser.wait("document.getElementById('most').textContent !== ''", LONG);
     browser.picture(&pictures().join("empty-1280.png"));
@@ -84,7 +84,7 @@ fn the_page_shows_progress_errors_and_cancels() {
     let bar = "document.querySelector('#uploads progress').value";
     browser.wait(&format!("{bar} > 0.1"), LONG);
     browser.picture(&pictures().join("mid-1280.png"));
-    browser.size(390, 844, true);
+    browser.size(390, 1000, true);
     browser.picture(&pictures().join("mid-390.png"));
     let wide = browser.evaluate("document.documentElement.scrollWidth > innerWidth");
     assert_eq!(wide, false, "nothing sticks out on a phone");
@@ -101,7 +101,7 @@ fn the_page_shows_progress_errors_and_cancels() {
         LONG,
     );
     browser.picture(&pictures().join("error-390.png"));
-    browser.size(1280, 800, false);
+    browser.size(1280, 1000, false);
     browser.picture(&pictures().join("error-1280.png"));
     browser.dark(true);
     browser.picture(&pictures().join("error-1280-dark.png"));
