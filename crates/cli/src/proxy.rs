@@ -186,7 +186,12 @@ fn teller(
         ),
         Event::AcceptFailed(error) if complained.is_none_or(|before| before.elapsed() >= PACE) => {
             complained = Some(Instant::now());
-            reporter.complain(&format!("Cannot take a connection: {error}."));
+            let why = error.to_string();
+            if reporter.is_json() {
+                reporter.object(Object::new("accept-failed").text("reason", &why));
+            } else {
+                reporter.complain(&format!("Cannot take a connection: {}.", escape(&why)));
+            }
         }
         _ => {}
     }

@@ -50,16 +50,46 @@ fn it_relays_and_tells_programs_so() {
     assert_eq!(ended["bytes"], sent.len() as u64 + 6);
     assert_eq!(ended["how"], "complete");
 
-    let metrics = proxy.listening["metrics"].as_str().unwrap();
-    let mut asked = TcpStream::connect(metrics).unwrap();
+    assert_eq!(
+        metric(&proxy, "relayed_octets_total"),
+        sent.len() as u64 + 6
+    );
+}
+
+/// Asks for the state and takes one number of it.
+fn metric(proxy: &Proxied, name: &str) -> u64 {
+    let addr = proxy.listening["metrics"].as_str().unwrap();
+    let mut asked = TcpStream::connect(addr).unwrap();
     asked.write_all(b"GET /metrics HTTP/1.1\r\n\r\n").unwrap();
     let mut answer = String::new();
     asked.read_to_string(&mut answer).unwrap();
-    let octets = format!(
-        "\nbytestreams_proxy_relayed_octets_total {}\n",
-        sent.len() + 6
-    );
-    assert!(answer.contains(&octets), "{answer}");
+    let name = format!("bytestreams_proxy_{name} ");
+    let value = answer.lines().find_map(|line| line.strip_prefix(&name));
+    value.unwrap().parse().unwrap()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn clients_wait_while_no_file_may_be_opened() {
+    let mut proxy = Proxied::start(&["--metrics", "127.0.0.1:0"]);
+    let id = proxy.program.id().to_string();
+    let limit = |files: usize| {
+        let mut prlimit = Command::new("prlimit");
+        prlimit.args(["--pid", &id, &format!("--nofile={files}:")]);
+        assert!(prlimit.status().unwrap().success());
+    };
+    limit(std::fs::read_dir(format!("/proc/{id}/fd")).unwrap().count());
+    let mut client = TcpStream::connect(&proxy.addr).unwrap();
+    client.set_read_timeout(Some(LONG)).unwrap();
+    client.write_all(&[5, 1, 0]).unwrap();
+    proxy.program.event("accept-failed");
+    limit(100);
+    let mut greeted = [0; 2];
+    client.read_exact(&mut greeted).unwrap();
+    assert_eq!(greeted, [5, 0]);
+    // It has waited between two attempts, and not worn itself out.
+    let errors = metric(&proxy, "accept_errors_total");
+    assert!((1..=1200).contains(&errors), "{errors} errors");
 }
 
 #[cfg(unix)]
