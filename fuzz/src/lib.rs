@@ -10,10 +10,12 @@ mod doors;
 mod proxy;
 mod session;
 mod socks5;
+mod stor;
 mod stream;
 
 pub use doors::doors;
 pub use proxy::proxy;
 pub use session::session;
 pub use socks5::{socks5_client, socks5_server};
+pub use stor::stor;
 pub use stream::{decode, framer_cuts, hot_scan};

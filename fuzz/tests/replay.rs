@@ -68,3 +68,8 @@ fn socks5_server() {
 fn proxy() {
     replay("proxy", bytestreams_fuzz::proxy);
 }
+
+#[test]
+fn stor() {
+    replay("stor", bytestreams_fuzz::stor);
+}

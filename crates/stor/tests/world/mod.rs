@@ -37,6 +37,7 @@ pub(crate) struct Setup {
 
 impl Setup {
     /// A file that meets no obstacle.
+    #[allow(dead_code, reason = "the fuzz target chooses its setups")]
     pub(crate) fn plain(content: &[u8], encoding: Encoding, window: u16, block: u32) -> Self {
         Self {
             content: content.to_vec(),
