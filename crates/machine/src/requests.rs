@@ -1,7 +1,7 @@
 //! Requests that wait for their answers.
 
 use crate::Instant;
-use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 use bytestreams_stanza::{Id, Iq, Jid};
 
 /// Who we are on this link.
@@ -37,13 +37,22 @@ impl Own {
 /// Requests pending, each by the JID that was asked and its id, each with a deadline.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Requests<T> {
-    pending: BTreeMap<Id, (Option<Jid>, Instant, T)>,
+    /// In the order of their ids: they are few.
+    pending: Vec<Pending<T>>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Pending<T> {
+    id: Id,
+    to: Option<Jid>,
+    due: Instant,
+    what: T,
 }
 
 impl<T> Default for Requests<T> {
     fn default() -> Self {
         Self {
-            pending: BTreeMap::new(),
+            pending: Vec::new(),
         }
     }
 }
@@ -51,7 +60,25 @@ impl<T> Default for Requests<T> {
 impl<T> Requests<T> {
     /// Remembers a request until `deadline`.
     pub fn insert(&mut self, to: Option<Jid>, id: Id, deadline: Instant, what: T) {
-        self.pending.insert(id, (to, deadline, what));
+        let place = self.place(&id);
+        let new = Pending {
+            id,
+            to,
+            due: deadline,
+            what,
+        };
+        match place {
+            Ok(at) => {
+                if let Some(old) = self.pending.get_mut(at) {
+                    *old = new;
+                }
+            }
+            Err(at) => self.pending.insert(at, new),
+        }
+    }
+
+    fn place(&self, id: &Id) -> Result<usize, usize> {
+        self.pending.binary_search_by(|pending| pending.id.cmp(id))
     }
 
     /// Takes the request that this result or error answers, if its sender was asked.
@@ -59,31 +86,28 @@ impl<T> Requests<T> {
         if iq.request().is_some() {
             return None;
         }
-        let (to, _, _) = self.pending.get(&iq.id)?;
-        if !own.answers(to.as_ref(), iq.from.as_ref()) {
+        let at = self.place(&iq.id).ok()?;
+        let to = self.pending.get(at)?.to.as_ref();
+        if !own.answers(to, iq.from.as_ref()) {
             return None;
         }
-        self.pending.remove(&iq.id).map(|(_, _, what)| what)
+        Some(self.pending.remove(at).what)
     }
 
     /// Takes a request whose deadline has come.
     pub fn expired(&mut self, now: Instant) -> Option<T> {
-        let id = self
-            .pending
-            .iter()
-            .find(|(_, (_, due, _))| *due <= now)
-            .map(|(id, _)| id.clone())?;
-        self.pending.remove(&id).map(|(_, _, what)| what)
+        let at = self.pending.iter().position(|pending| pending.due <= now)?;
+        Some(self.pending.remove(at).what)
     }
 
     /// Forgets the requests that `keep` does not want.
     pub fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
-        self.pending.retain(|_, (_, _, what)| keep(what));
+        self.pending.retain(|pending| keep(&pending.what));
     }
 
     /// Says when the next request expires.
     pub fn next(&self) -> Option<Instant> {
-        self.pending.values().map(|(_, due, _)| *due).min()
+        self.pending.iter().map(|pending| pending.due).min()
     }
 
     /// How many are pending.

@@ -1,7 +1,8 @@
 //! Who is to be woken when.
 
 use crate::TransferId;
-use alloc::collections::{BTreeMap, BinaryHeap};
+use alloc::collections::BinaryHeap;
+use alloc::vec::Vec;
 use bytestreams_machine::Instant;
 use core::cmp::Reverse;
 
@@ -55,20 +56,17 @@ impl Agenda {
         self.heap.peek().map(|Reverse((due, _))| *due)
     }
 
-    /// Drops what was overtaken, when it has become much.
+    /// Drops what was overtaken, when it has become much. `live` names each transfer once.
     pub(crate) fn tidy(&mut self, live: impl Iterator<Item = (TransferId, Booked)>) {
         if self.heap.len() < 1024 {
             return;
         }
-        let live: BTreeMap<TransferId, Instant> = live
+        let live: Vec<_> = live
             .filter(|(_, booked)| *booked != Booked::NONE)
-            .map(|(id, booked)| (id, booked.0))
+            .map(|(id, booked)| Reverse((booked.0, id)))
             .collect();
         if self.heap.len() > 4 * live.len() {
-            self.heap = live
-                .into_iter()
-                .map(|(id, due)| Reverse((due, id)))
-                .collect();
+            self.heap = live.into();
         }
     }
 }

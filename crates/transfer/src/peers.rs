@@ -1,6 +1,6 @@
 //! What peers can do (XEP-0030), as far as it matters here.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
 use bytestreams_stanza::{DiscoInfo, Jid, ns};
 
 /// What is known of a peer.
@@ -19,40 +19,44 @@ pub(crate) enum Known {
 /// The peers asked while the link lasts, the oldest forgotten when they become too many.
 #[derive(Debug)]
 pub(crate) struct Peers {
-    known: BTreeMap<Jid, Known>,
-    order: VecDeque<Jid>,
+    /// In the order of their asking. They are looked through once a stream at most.
+    known: Vec<(Jid, Known)>,
     most: usize,
 }
 
 impl Peers {
     pub(crate) fn new(most: usize) -> Self {
         Self {
-            known: BTreeMap::new(),
-            order: VecDeque::new(),
+            known: Vec::new(),
             most,
         }
     }
 
     pub(crate) fn known(&self, peer: &Jid) -> Option<Known> {
-        self.known.get(peer).copied()
+        let (_, known) = self.known.iter().find(|(known, _)| known == peer)?;
+        Some(*known)
+    }
+
+    fn known_mut(&mut self, peer: &Jid) -> Option<&mut Known> {
+        let found = self.known.iter_mut().find(|(known, _)| known == peer);
+        found.map(|(_, known)| known)
     }
 
     /// Notes that the peer is being asked.
     pub(crate) fn asked(&mut self, peer: Jid) {
-        if self.known.insert(peer.clone(), Known::Asked).is_some() {
+        if let Some(known) = self.known_mut(&peer) {
+            *known = Known::Asked;
             return;
         }
-        if self.order.len() >= self.most {
-            if let Some(oldest) = self.order.pop_front() {
-                self.known.remove(&oldest);
-            }
+        if self.known.len() >= self.most && !self.known.is_empty() {
+            self.known.remove(0);
         }
-        self.order.push_back(peer);
+        self.known.push((peer, Known::Asked));
     }
 
     /// Notes what the peer answered: nothing where it refused or stayed silent.
     pub(crate) fn answered(&mut self, peer: &Jid, info: Option<&DiscoInfo>) {
-        if let Some(known) = self.known.get_mut(peer) {
+        if let Some(known) = self.known_mut(peer) {
             let pipeline =
                 info.is_some_and(|info| info.features.iter().any(|f| &**f == ns::IBB_PIPELINE));
             *known = Known::Answered { pipeline };
@@ -61,16 +65,13 @@ impl Peers {
 
     /// Forgets a peer: another one may come by the same address.
     pub(crate) fn forget(&mut self, peer: &Jid) {
-        if self.known.remove(peer).is_some() {
-            self.order.retain(|other| other != peer);
-        }
+        self.known.retain(|(known, _)| known != peer);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec::Vec;
 
     fn jid(text: &str) -> Jid {
         Jid::new(text).expect("a JID")
@@ -96,7 +97,7 @@ mod tests {
         assert_eq!(peers.known(&peer), Some(Known::Answered { pipeline: true }));
         peers.forget(&peer);
         assert_eq!(peers.known(&peer), None);
-        assert!(peers.order.is_empty());
+        assert!(peers.known.is_empty());
     }
 
     #[test]
@@ -109,6 +110,6 @@ mod tests {
         assert_eq!(peers.known(&a), None);
         assert_eq!(peers.known(&b), Some(Known::Asked));
         assert_eq!(peers.known(&c), Some(Known::Asked));
-        assert_eq!((peers.known.len(), peers.order.len()), (2, 2));
+        assert_eq!(peers.known.len(), 2);
     }
 }
