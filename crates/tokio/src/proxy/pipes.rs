@@ -4,14 +4,10 @@ use super::lock;
 use std::io;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
-use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 /// What a pipe is to hold. It is what an unprivileged process may ask for.
 pub(super) const CAPACITY: usize = 1 << 20;
-
-/// A pipe that holds less moves no more at once than a copy does.
-const LEAST: usize = 64 << 10;
 
 /// How long no pipe is made after one could not be.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -86,9 +82,13 @@ pub(super) use none::Pipe;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod linux {
-    use super::{CAPACITY, Interest, LEAST, TcpStream, io};
+    use super::{CAPACITY, TcpStream, io};
     use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
     use std::os::fd::{AsFd, OwnedFd};
+    use tokio::io::Interest;
+
+    /// A pipe that holds less moves no more at once than a copy does.
+    const LEAST: usize = 64 << 10;
 
     /// A pipe, and how many octets are in it.
     #[derive(Debug)]
