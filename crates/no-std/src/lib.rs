@@ -9,7 +9,8 @@ use core::panic::PanicInfo;
 
 pub use {
     bytestreams_ibb as ibb, bytestreams_machine as machine, bytestreams_si as si,
-    bytestreams_socks5 as socks5, bytestreams_stanza as stanza, bytestreams_transfer as transfer,
+    bytestreams_socks5 as socks5, bytestreams_stanza as stanza, bytestreams_stor as stor,
+    bytestreams_transfer as transfer,
 };
 
 struct Nothing;
