@@ -1,13 +1,16 @@
 //! Writes a file on a thread that may block.
 
 use crate::endpoint::{Socket, Transfer};
+use crate::file::exchange::{conn_end, is_spoilt};
+use crate::file::haul::{self, Broken, Line};
 use crate::file::{Partial, StoreError, Stored, Wanted};
-use crate::haul::{self, Blocking, Broken, GivenBack, Leash};
+use crate::haul::{Lent, lend};
 use bytes::Bytes;
 use bytestreams_transfer::{ConnEnd, Reason};
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
+use std::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, spawn_blocking};
 
@@ -16,7 +19,7 @@ enum Job {
     /// Back to where the transfer began.
     Rewind,
     /// From the socket, until all has come.
-    Pull(Blocking, oneshot::Sender<Pulled>),
+    Pull(Line, oneshot::Sender<Pulled>),
     Finish,
     Stop {
         discard: bool,
@@ -34,12 +37,12 @@ pub(crate) struct Disk {
     credit: usize,
     /// Someone else wants to go on with what is written here.
     wanted: Pin<Box<Wanted>>,
-    pulling: Option<(oneshot::Receiver<Pulled>, Leash)>,
+    pulling: Option<(oneshot::Receiver<Pulled>, Lent)>,
     thread: JoinHandle<Result<Option<Stored>, StoreError>>,
 }
 
 /// The socket from which all has come, as far as it came.
-type Pulled = Result<GivenBack, ConnEnd>;
+type Pulled = Result<TcpStream, ConnEnd>;
 
 impl Disk {
     pub(crate) fn start(mut partial: Partial, transfer: &Transfer) -> Self {
@@ -66,7 +69,7 @@ impl Disk {
                     Job::Pull(from, done) => {
                         let pulled = match haul::receive(from, &mut partial) {
                             Ok(socket) => Ok(socket),
-                            Err(Broken::Conn(end)) => Err(end),
+                            Err(Broken::Conn(error)) => Err(conn_end(&error)),
                             Err(Broken::File(error)) => return Err(error),
                             // The next job says what for.
                             Err(Broken::Stopped) => continue,
@@ -125,10 +128,10 @@ impl Disk {
 
     /// Has everything written that comes by a socket.
     pub(crate) fn pull(&mut self, socket: Socket, transfer: &Transfer) {
-        match Blocking::new(socket, transfer.acknowledger()) {
-            Ok((from, leash)) => {
+        match lend(socket, transfer) {
+            Ok((from, lent)) => {
                 let (done, pulled) = oneshot::channel();
-                self.pulling = Some((pulled, leash));
+                self.pulling = Some((pulled, lent));
                 self.job(Job::Pull(from, done));
             }
             Err(end) => transfer.ended(Err(end)),
@@ -142,12 +145,12 @@ impl Disk {
             return Poll::Pending;
         };
         let pulled = ready!(Pin::new(pulled).poll(cx));
-        let Some((_, leash)) = self.pulling.take() else {
+        let Some((_, lent)) = self.pulling.take() else {
             return Poll::Pending;
         };
         match pulled {
             Ok(Ok(socket)) => {
-                socket.to(transfer, leash);
+                lent.give_back(socket, transfer);
                 transfer.ended(Ok(()));
             }
             Ok(Err(end)) => transfer.ended(Err(end)),
@@ -177,11 +180,7 @@ impl Disk {
     /// Ends it unfinished: what there is is kept where it can be resumed, unless it is not to be
     /// trusted.
     pub(crate) async fn stop(&mut self, reason: Option<&Reason>) {
-        // What a peer sent that ignores ranges does not belong behind the offset.
-        let discard = matches!(
-            reason,
-            Some(Reason::RangeIgnored { .. } | Reason::TooLong { .. })
-        );
+        let discard = reason.is_some_and(is_spoilt);
         self.pulling = None;
         self.job(Job::Stop { discard });
         // The transfer has failed already, for a reason that matters more.

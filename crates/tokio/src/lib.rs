@@ -43,6 +43,9 @@ mod sender;
 mod threads;
 
 pub use bytestreams_file as file;
+pub use bytestreams_file::exchange::{
+    ReceiveError, ReceiveFile, Received, SendError, SendFile, Sent,
+};
 pub use bytestreams_machine::Network;
 pub use bytestreams_transfer::{
     Bounds, Config, ConnEnd, Event, Incomplete, Keepalive, Method, Methods, Options, Reason, Side,
@@ -56,5 +59,5 @@ pub use jid::prepare_jid;
 #[cfg(feature = "client")]
 pub use link::client;
 pub use link::{component, serverless};
-pub use receiver::{ReceiveError, ReceiveFile, Received, receive_file};
-pub use sender::{SendError, SendFile, Sending, Sent, send_file, start_file};
+pub use receiver::receive_file;
+pub use sender::{Sending, send_file, start_file};

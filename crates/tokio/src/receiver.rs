@@ -2,98 +2,13 @@
 
 use crate::disk::Disk;
 use crate::endpoint::{Offer, Transfer};
-use crate::file::{Incoming, Keep, PIECE, Partial, Store, StoreError, Stored, parse_date};
+use crate::file::exchange::{Course, ReceiveError, ReceiveFile, Received, incomplete, words};
+use crate::file::{PIECE, Partial, Store, StoreError};
 use bytes::Bytes;
-use bytestreams_stanza::{Range, Sid};
-use bytestreams_transfer::{Event, Incomplete, Method, Reason, Via, safe_name};
-use core::fmt;
+use bytestreams_stanza::Range;
+use bytestreams_transfer::{Event, Reason};
 use core::future::poll_fn;
 use core::task::{Context, Poll};
-use core::time::Duration;
-
-/// How to receive a file.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct ReceiveFile {
-    /// The name to store it under, one plain component; that of the offer, made safe, without it,
-    /// or the stream's where there was no offer.
-    pub name: Option<String>,
-    /// Whether to go on from what an earlier attempt left, and to leave what this one gets when it
-    /// fails. It takes an offer with a hash.
-    pub resume: bool,
-    /// Whether to compute the SHA-256.
-    pub sha256: bool,
-    /// How many octets are taken at most where no size is declared.
-    pub max_size: Option<u64>,
-    /// Whether to leave it to the system when the file reaches the disk: faster, and what the peer
-    /// was told to be stored may still be lost with the machine's power.
-    pub unsynced: bool,
-}
-
-/// A file that was received.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Received {
-    /// The stream.
-    pub sid: Sid,
-    /// The file in its place.
-    pub file: Stored,
-    /// The octets that travelled.
-    pub octets: u64,
-    /// Where in the file they began: what was here already.
-    pub offset: u64,
-    /// How they travelled.
-    pub method: Method,
-    /// Which way they took.
-    pub via: Via,
-    /// How long it took, from the moment octets could travel.
-    pub took: Duration,
-}
-
-/// Why a file was not received.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum ReceiveError {
-    /// It could not be stored.
-    Store(StoreError),
-    /// The transfer failed.
-    Transfer(Reason),
-    /// The same file was offered again, as by a sender that was killed, and the new transfer goes on
-    /// with what this one had.
-    Superseded,
-}
-
-impl fmt::Display for ReceiveError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Store(error) => error.fmt(f),
-            Self::Transfer(reason) => reason.fmt(f),
-            Self::Superseded => f.write_str("its sender offered the file again"),
-        }
-    }
-}
-
-impl core::error::Error for ReceiveError {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        match self {
-            Self::Store(error) => Some(error),
-            Self::Transfer(reason) => Some(reason),
-            Self::Superseded => None,
-        }
-    }
-}
-
-impl From<StoreError> for ReceiveError {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl From<Reason> for ReceiveError {
-    fn from(reason: Reason) -> Self {
-        Self::Transfer(reason)
-    }
-}
 
 /// Accepts an offer and receives the file into a directory, under a name that no other file has.
 ///
@@ -112,18 +27,12 @@ pub async fn receive_file(
     how: &ReceiveFile,
     mut on_event: impl FnMut(&Event),
 ) -> Result<Received, ReceiveError> {
-    let sid = offer.sid().clone();
+    let course = Course::new(Some(offer.sid().clone()));
     let takes_range = offer.takes_range();
-    if let (Some(size), Some(most)) = (offer.file().size, how.max_size)
-        && size > most
-    {
-        offer.decline(Some("the file is too large"));
-        return Err(StoreError::TooLarge { most }.into());
-    }
     let partial = match begin(&offer, store, how).await {
         Ok(partial) => partial,
         Err(error) => {
-            offer.decline(Some(&words(&error)));
+            offer.decline(Some(words(&error)));
             return Err(error.into());
         }
     };
@@ -134,75 +43,31 @@ pub async fn receive_file(
     };
     let transfer = offer.accept(range)?;
     let receiving = Receiving {
-        sid,
-        offset,
         disk: Disk::start(partial, &transfer),
         transfer,
         blocks: Vec::new(),
         reads: Reads::InBand,
-        method: Method::Ibb,
-        via: Via::Ibb,
-        began: tokio::time::Instant::now(),
-        octets: 0,
+        course,
     };
     receiving.run(&mut on_event).await
 }
 
 async fn begin(offer: &Offer, store: &Store, how: &ReceiveFile) -> Result<Partial, StoreError> {
-    let store = store.clone();
-    let (file, from) = (offer.file().clone(), offer.from().bare());
-    let sid = offer.sid().clone();
-    let how = how.clone();
-    crate::threads::blocking(move || {
-        let given = file.name.as_deref().unwrap_or(sid.as_str());
-        let name = how.name.unwrap_or_else(|| safe_name(given));
-        let incoming = Incoming {
-            from: from.as_str(),
-            name: &name,
-            size: file.size,
-            md5: file.hash,
-            modified: file.date.as_deref().and_then(parse_date),
-        };
-        let keep = Keep {
-            resume: how.resume && file.range.is_some(),
-            sha256: how.sha256,
-            max_size: how.max_size,
-            unsynced: how.unsynced,
-        };
-        store.begin(&incoming, keep)
-    })
-    .await
-}
-
-/// What the peer is told: nothing about our paths.
-fn words(error: &StoreError) -> String {
-    if let StoreError::Full { .. } = error {
-        "no room for the file".into()
-    } else {
-        "the file cannot be stored".into()
-    }
-}
-
-#[expect(clippy::wildcard_enum_match_arm, reason = "the rest is told in words")]
-fn incomplete(error: &StoreError) -> Incomplete {
-    match error {
-        StoreError::Full { .. } => Incomplete::NoSpace,
-        StoreError::Hash => Incomplete::HashMismatch,
-        _ => Incomplete::Other(words(error).as_str().into()),
-    }
+    let (store, how) = (store.clone(), how.clone());
+    let (from, sid, file) = (
+        offer.from().clone(),
+        offer.sid().clone(),
+        offer.file().clone(),
+    );
+    crate::threads::blocking(move || how.begin(&store, &from, &sid, &file)).await
 }
 
 struct Receiving {
-    sid: Sid,
-    offset: u64,
     transfer: Transfer,
     disk: Disk,
     blocks: Vec<Bytes>,
     reads: Reads,
-    method: Method,
-    via: Via,
-    began: tokio::time::Instant,
-    octets: u64,
+    course: Course,
 }
 
 /// Where octets come from.
@@ -258,12 +123,11 @@ impl Receiving {
                     continue;
                 }
             };
+            event.iter().for_each(|event| self.course.note(event));
             match &event {
-                Some(Event::Accepted { method, .. }) => self.method = *method,
-                Some(Event::Established { method, conn, .. }) => {
-                    self.method = *method;
-                    self.via = self.transfer.via().unwrap_or(self.via);
-                    self.began = tokio::time::Instant::now();
+                Some(Event::Established { conn, .. }) => {
+                    let (sid, via) = (self.transfer.sid(), self.transfer.via());
+                    self.course.established(sid, via);
                     if conn.is_some() {
                         self.reads = Reads::Socket;
                     }
@@ -275,16 +139,15 @@ impl Receiving {
                     self.reads = Reads::SocketEnded;
                 }
                 Some(Event::FellBack { .. }) => self.disk.rewind(),
-                Some(Event::Progress { octets, .. }) => self.octets = *octets,
                 Some(Event::Done { .. }) => {
                     let stored = in_place.ok_or(Reason::LinkLost)?;
-                    return Ok(self.received(stored));
+                    return Ok(self.course.received(stored)?);
                 }
                 Some(Event::Failed { reason, .. }) => {
                     let reason = reason.clone();
                     // Whole and in its place is whole, whatever the peer still does.
                     if let Some(stored) = in_place {
-                        return Ok(self.received(stored));
+                        return Ok(self.course.received(stored)?);
                     }
                     self.disk.stop(Some(&reason)).await;
                     return Err(reason.into());
@@ -293,18 +156,6 @@ impl Receiving {
                 None => return Err(Reason::LinkLost.into()),
             }
             event.iter().for_each(&mut *on_event);
-        }
-    }
-
-    fn received(self, file: Stored) -> Received {
-        Received {
-            sid: self.sid,
-            file,
-            octets: self.octets,
-            offset: self.offset,
-            method: self.method,
-            via: self.via,
-            took: self.began.elapsed(),
         }
     }
 

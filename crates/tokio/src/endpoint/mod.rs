@@ -11,9 +11,8 @@ mod transfer;
 pub use bytestream::Bytestream;
 pub use driver::Driver;
 pub use offer::{Offer, Offers};
-pub(crate) use socket::{Pace, Socket, conn_end};
+pub(crate) use socket::Socket;
 pub use sockets::SocketOptions;
-pub(crate) use transfer::Acknowledger;
 pub use transfer::{Transfer, WriteError};
 
 use crate::link::{LinkError, StanzaLink};

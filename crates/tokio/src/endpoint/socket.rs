@@ -1,13 +1,11 @@
 //! The socket of a transfer.
 
+use crate::file::haul::Pace;
 use bytes::{Buf, Bytes};
 use bytestreams_machine::ConnId;
-use bytestreams_transfer::ConnEnd;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
-use core::time::Duration;
 use std::io;
-use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -110,60 +108,5 @@ impl Socket {
     pub(super) fn abandon(self) {
         // Worse without: what was cut off may look whole.
         let _ = self.stream.set_zero_linger();
-    }
-}
-
-/// Says what became of a connection.
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "whatever else goes wrong, it broke"
-)]
-pub(crate) fn conn_end(error: &io::Error) -> ConnEnd {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut};
-    match error.kind() {
-        BrokenPipe | ConnectionAborted | ConnectionReset => ConnEnd::Reset,
-        TimedOut => ConnEnd::TimedOut,
-        _ => ConnEnd::Broken,
-    }
-}
-
-/// Octets between two words about how many have moved.
-const OFTEN: u64 = 1 << 20;
-
-/// Time between two words about how many have moved, while they do.
-const SOON: Duration = Duration::from_millis(100);
-
-/// Tells how many octets have moved, now and then.
-#[derive(Debug)]
-pub(crate) struct Pace {
-    untold: u64,
-    told: Instant,
-}
-
-impl Default for Pace {
-    fn default() -> Self {
-        Self {
-            untold: 0,
-            told: Instant::now(),
-        }
-    }
-}
-
-impl Pace {
-    /// Takes note of octets; answers how many to tell, when it is time.
-    pub(crate) fn moved(&mut self, octets: usize) -> Option<u64> {
-        self.untold += octets as u64;
-        if self.untold >= OFTEN || self.told.elapsed() >= SOON {
-            self.rest()
-        } else {
-            None
-        }
-    }
-
-    /// Answers how many to tell, whether it is time or not.
-    pub(crate) fn rest(&mut self) -> Option<u64> {
-        self.told = Instant::now();
-        let untold = core::mem::take(&mut self.untold);
-        (untold > 0).then_some(untold)
     }
 }

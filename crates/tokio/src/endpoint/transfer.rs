@@ -2,8 +2,9 @@
 
 use super::bytestream::Bytestream;
 use super::shared::{Shared, Slot, keep};
-use super::socket::{Socket, conn_end};
+use super::socket::Socket;
 use super::sockets::Conn;
+use crate::file::exchange::conn_end;
 use bytes::{Buf, Bytes};
 use bytestreams_machine::ConnId;
 use bytestreams_stanza::{Jid, Sid};
