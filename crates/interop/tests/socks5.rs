@@ -4,7 +4,7 @@ use bytestreams_interop::exchange::{joined, listening, number, online, relays, s
 use bytestreams_interop::files::{assert_identical, visible};
 use bytestreams_interop::socks::{BYTESTREAMS, si_accept};
 use bytestreams_interop::{
-    Cli, EJABBERD, LOGIN, PROSODY, Process, RawClient, Scratch, Server, TRANSFER, full,
+    Account, Cli, EJABBERD, LOGIN, PROSODY, Process, RawClient, Scratch, Server, TRANSFER, full,
 };
 use serde_json::Value;
 
@@ -147,6 +147,50 @@ fn without_a_flag_a_film_goes_by_socks5() {
         assert_eq!(text(&done, "method"), "socks5");
         assert_eq!(text(&done, "via"), text(&got, "via"));
         scratch.assert_arrived(&file);
+    }
+}
+
+#[test]
+fn resources_that_need_escaping_are_hashed_as_they_are_meant() {
+    for setup in [PROSODY, EJABBERD] {
+        let server = setup.start();
+        let as_resource = |user: &str, resource: &str| Account {
+            jid: format!("{}/{resource}", server.account(user).jid),
+            ..server.account(user)
+        };
+        let romeo = as_resource("romeo", "o'rchard <&> \"ö\"");
+        let juliet = as_resource("juliet", "балкон & '𝄞'");
+        for options in [DIRECT, PROXIED] {
+            let scratch = Scratch::default();
+            let file = scratch.file("letter", 10_000);
+            let receiver = Cli::receive(scratch.inbox()).account(&juliet);
+            let (mut receiver, to) = online(receiver.args("--once"));
+            let done = sent(Cli::send(&file, &to).account(&romeo).args(options));
+            assert_eq!(text(&done, "method"), "socks5");
+            receiver.event("done", TRANSFER);
+            scratch.assert_arrived(&file);
+        }
+    }
+}
+
+/// Both sides and the proxy hash the JIDs, which the server prepares on the way.
+#[test]
+fn a_jid_in_capitals_meets_whom_it_means() {
+    for setup in [PROSODY, EJABBERD] {
+        let server = setup.start();
+        for options in [DIRECT, PROXIED] {
+            let scratch = Scratch::default();
+            let file = scratch.file("letter", 10_000);
+            let receiver = Cli::receive(scratch.inbox()).account(&server.account("juliet"));
+            let (mut receiver, to) = online(receiver.args("--once"));
+            let (bare, resource) = to.split_once('/').expect("a full JID");
+            let shouted = format!("{}/{resource}", bare.to_uppercase());
+            let sender = Cli::send(&file, &shouted).account(&server.account("romeo"));
+            let done = sent(sender.args(options));
+            assert_eq!(text(&done, "method"), "socks5");
+            receiver.event("done", TRANSFER);
+            scratch.assert_arrived(&file);
+        }
     }
 }
 
