@@ -143,7 +143,7 @@ pub async fn upload(
     progress: impl FnMut(Progress),
 ) -> Result<Uploaded, UploadError> {
     let target = Target::parse(url)?;
-    let name = options.name.as_deref().unwrap_or(source.name());
+    let name = options.name.as_deref().unwrap_or_else(|| source.name());
     let mut upload = Upload::new(name, source.size());
     upload.encoding = options.encoding;
     upload.parameters.clone_from(&options.parameters);

@@ -29,6 +29,10 @@
     clippy::std_instead_of_alloc,
     reason = "this crate is of the standard library"
 )]
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the enums of the libraries are not exhaustive"
+)]
 
 mod census;
 mod client;

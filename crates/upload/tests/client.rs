@@ -49,9 +49,7 @@ async fn files_of_all_sizes_arrive_in_both_ways() {
             let mut seen = Vec::new();
             let source = Source::open(path).unwrap();
             let url = server.url();
-            let uploaded = upload(&url, source, &options, |progress| {
-                seen.push(progress)
-            });
+            let uploaded = upload(&url, source, &options, |progress| seen.push(progress));
             let uploaded = tokio::time::timeout(LONG, uploaded).await.unwrap().unwrap();
             assert_eq!(uploaded.octets, size as u64);
             assert_eq!(
