@@ -175,7 +175,7 @@ fn the_page_logs_in_and_is_worked_by_keyboard() {
 }
 
 #[test]
-fn the_class_of_2012_uploads_unchanged() {
+fn what_the_class_of_2012_does_in_a_browser_is_an_upload() {
     let scratch = Scratch::default();
     let (_server, addr) = server(&scratch.inbox(), &[]);
     let mut browser = Chromium::start();
