@@ -169,6 +169,48 @@ fn nothing_is_overwritten() {
 }
 
 #[test]
+fn a_file_gets_its_name_or_none_where_it_is_to_have_no_other() {
+    let (dir, store) = inbox();
+    for (n, data) in [b"first", b"other"].into_iter().enumerate() {
+        let mut partial = store
+            .begin(&incoming("photo.jpg", data), Keep::default())
+            .unwrap();
+        partial.write(data).unwrap();
+        let result = partial.finish_by_name();
+        assert_eq!(result.is_ok(), n == 0);
+        assert!(
+            n == 0
+                || matches!(&result, Err(StoreError::Taken { path }) if path.ends_with("photo.jpg")),
+            "{result:?}"
+        );
+    }
+    assert_eq!(names(dir.path()), ["photo.jpg"], "no partial file stays");
+    assert_eq!(fs::read(dir.path().join("photo.jpg")).unwrap(), b"first");
+}
+
+#[test]
+fn what_is_written_through_is_there_at_once_and_in_order() {
+    let (_dir, store) = inbox();
+    let data = content(700_000);
+    let offer = incoming("photo.jpg", &data);
+    let mut partial = store.begin(&offer, Keep::default()).unwrap();
+    partial.write(&data[..10]).unwrap();
+    partial.write_through(&data[10..11]).unwrap();
+    assert_eq!(fs::read(partial.path()).unwrap(), data[..11]);
+    partial.write_through(&data[11..600_000]).unwrap();
+    partial.write(&data[600_000..]).unwrap();
+    let more = partial.write_through(b"x");
+    assert!(matches!(more, Err(StoreError::TooLong { .. })), "{more:?}");
+    drop(partial);
+    let mut partial = store.begin(&offer, Keep::default()).unwrap();
+    for piece in data.chunks(1000) {
+        partial.write_through(piece).unwrap();
+    }
+    let stored = partial.finish().expect("the hash is right");
+    assert!(fs::read(stored.path).unwrap() == data);
+}
+
+#[test]
 fn a_resumed_file_goes_on_where_it_stopped() {
     let (dir, store) = inbox();
     let data = content(900_000);
