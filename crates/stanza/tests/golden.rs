@@ -9,7 +9,7 @@ extern crate alloc;
 
 mod common;
 
-use bytestreams_stanza::door::{Context, Door, ElementSink, QuickXml, Rxml, read_element};
+use bytestreams_stanza::door::{Context, Door, ElementSink, Plain, QuickXml, Rxml, read_element};
 use bytestreams_stanza::{Decoder, Limits, OutBuf, Stanza, XmlWriter, ns};
 use common::minidom::Minidom;
 use common::{files, read};
@@ -37,6 +37,7 @@ fn every_door_gives_the_one_answer() {
     let context = Context::new(ns::CLIENT);
     // One of each for all, as on a link.
     let mut quick_xml = QuickXml::default();
+    let mut plain = Plain::default();
     let mut rxml = Rxml::default();
     let mut decoder = Decoder::new(Limits::DEFAULT);
     let mut count = 0;
@@ -59,6 +60,7 @@ fn every_door_gives_the_one_answer() {
             "quick-xml",
             read(&mut quick_xml, octets, &context, &mut decoder),
         );
+        each("plain", read(&mut plain, octets, &context, &mut decoder));
         each("rxml", read(&mut rxml, octets, &context, &mut decoder));
         each(
             "minidom",

@@ -5,7 +5,7 @@ extern crate alloc;
 
 mod common;
 
-use bytestreams_stanza::door::{Context, Door, DoorError, QuickXml, Rxml, XmlFault};
+use bytestreams_stanza::door::{Context, Door, DoorError, Plain, QuickXml, Rxml, XmlFault};
 use bytestreams_stanza::{
     Condition, Decoder, Fault, Invalid, Iq, IqBody, Limits, Payload, Stanza, ns,
 };
@@ -48,6 +48,9 @@ fn every_door_refuses_what_ends_the_stream() {
         let name = path.file_stem().expect("name").to_string_lossy();
         let mut decoder = Decoder::new(Limits::DEFAULT);
         let refused = QuickXml::default().read(&octets, &context, &mut decoder);
+        assert_eq!(refused, Err(DoorError::Xml(fault(&name))), "{name}");
+        decoder.reset();
+        let refused = Plain::default().read(&octets, &context, &mut decoder);
         assert_eq!(refused, Err(DoorError::Xml(fault(&name))), "{name}");
         decoder.reset();
         let refused = Rxml::default().read(&octets, &context, &mut decoder);

@@ -2,20 +2,18 @@
 
 #[cfg(feature = "minidom")]
 mod minidom;
+mod plain;
 #[cfg(feature = "quick-xml")]
 mod quick_xml;
 #[cfg(feature = "rxml")]
 mod rxml;
-#[cfg(feature = "quick-xml")]
 mod scope;
-#[cfg_attr(
-    not(feature = "quick-xml"),
-    allow(dead_code, reason = "without that door only headers are read by hand")
-)]
+mod tags;
 pub(crate) mod text;
 
 #[cfg(feature = "minidom")]
 pub use self::minidom::{ElementSink, NotAnElement, read_element};
+pub use self::plain::Plain;
 #[cfg(feature = "quick-xml")]
 pub use self::quick_xml::QuickXml;
 #[cfg(feature = "rxml")]
