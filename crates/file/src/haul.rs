@@ -274,51 +274,13 @@ pub fn send(
     mut from: Reading,
 ) -> Result<(TcpStream, Option<[u8; 32]>), Broken<SourceError>> {
     let aside = from.hashes();
-    // Where no hash needs them, the octets need not pass this program.
-    if aside || !in_kernel(&mut to, &mut from)? {
-        carry(
-            aside,
-            |buffer| from.read(buffer).map_err(Broken::File),
-            |octets| Ok(to.write_all(octets)?),
-        )?;
-    }
+    carry(
+        aside,
+        |buffer| from.read(buffer).map_err(Broken::File),
+        |octets| Ok(to.write_all(octets)?),
+    )?;
     let sha256 = from.finish().map_err(Broken::File)?;
     Ok((to.done()?, sha256))
-}
-
-/// How much the system is asked to send at once.
-#[cfg(target_os = "linux")]
-const AT_ONCE: u64 = 1 << 20;
-
-/// Has the system send the rest of a file by itself; false where it cannot.
-#[cfg(target_os = "linux")]
-fn in_kernel(to: &mut Line, from: &mut Reading) -> Result<bool, Broken<SourceError>> {
-    loop {
-        to.check()?;
-        let most = from.left().min(AT_ONCE);
-        let Ok(most @ 1..) = usize::try_from(most) else {
-            return Ok(true);
-        };
-        match rustix::fs::sendfile(&to.stream, from.file(), None, most) {
-            Ok(n) => {
-                from.passed(n).map_err(Broken::File)?;
-                to.moved(n);
-            }
-            // Not every file system does.
-            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => return Ok(false),
-            Err(error) => {
-                let error = io::Error::from(error);
-                if !to.is_tick(&error) {
-                    return Err(to.cut(error).into());
-                }
-            }
-        }
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn in_kernel(_to: &mut Line, _from: &mut Reading) -> Result<bool, Broken<SourceError>> {
-    Ok(false)
 }
 
 /// Receives what is to come, or to the end of the stream where that is not known. Answers the

@@ -169,22 +169,6 @@ impl Reading {
         }
     }
 
-    /// The file, at the octets that are still to come.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn file(&self) -> &File {
-        &self.source.file
-    }
-
-    /// Takes note that the system has read the next octets; none is the end of the file.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn passed(&mut self, octets: usize) -> Result<(), SourceError> {
-        if octets == 0 {
-            return Err(SourceError::Changed(self.source.path.clone()));
-        }
-        self.left = self.left.saturating_sub(octets as u64);
-        Ok(())
-    }
-
     /// Checks that the file is still the one that was offered. Answers its SHA-256, if asked for
     /// and read to the end.
     ///
