@@ -95,17 +95,22 @@ async fn rate(addr: SocketAddr, path: &Path, inbox: &Path, options: &UploadOptio
 async fn echo(content: &Bytes) -> f64 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
+    let all = content.len();
     let served = tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
         stream.set_nodelay(true).unwrap();
         let (mut tx, mut rx) = accept_async(stream).await.unwrap().split();
-        while let Some(Ok(message)) = rx.next().await {
-            match message {
-                Message::Binary(_) => tx.feed(message).await.unwrap(),
-                _ => break,
+        let mut got = 0;
+        while got < all {
+            match rx.next().await {
+                Some(Ok(Message::Binary(block))) => {
+                    got += block.len();
+                    tx.feed(Message::Binary(block)).await.unwrap();
+                }
+                other => panic!("{other:?}"),
             }
         }
-        let _ = tx.flush().await;
+        tx.flush().await.unwrap();
     });
     let start = Instant::now();
     let stream = TcpStream::connect(addr).await.unwrap();
@@ -118,7 +123,7 @@ async fn echo(content: &Bytes) -> f64 {
             let block = blocks.slice(at..blocks.len().min(at + BLOCK));
             tx.feed(Message::Binary(block)).await.unwrap();
         }
-        tx.send(Message::Close(None)).await.unwrap();
+        tx.flush().await.unwrap();
     });
     let mut got = 0;
     while got < content.len() {

@@ -26,6 +26,9 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// How long a wrong password keeps a connection busy.
 const WRONG: Duration = Duration::from_millis(500);
 
+/// Octets of one upload that may wait for the disk, beside the block that came last.
+const WAITING: usize = 512 << 10;
+
 /// Messages that are taken at a time without looking at anything else.
 const AT_ONCE: usize = 64;
 
@@ -412,5 +415,6 @@ pub(crate) fn limits(config: &crate::Config) -> Limits {
     let mut limits = Limits::default();
     limits.size = config.max_size.unwrap_or(u64::MAX);
     limits.block = config.bounds.block;
+    limits.waiting = WAITING;
     limits
 }
