@@ -140,27 +140,45 @@ impl Shared {
         });
     }
 
-    /// What comes while nobody is at the far end is lost, unless there is somebody to dial.
+    /// What comes before a stream begins is of the one before, and lost. Where nobody is at the far end when one begins,
+    /// and there is somebody to dial, that happens now.
     fn carry_from_board(self: &Arc<Self>, dial: Option<SocketAddr>) {
         let mut buffer = [0; 4096];
+        let mut begun = 0;
+        // The turn at the far end for which a stream has begun.
+        let mut hears = 0;
         while let Ok(octets @ 1..) = (&self.board).read(&mut buffer) {
             self.spoil(false, &mut buffer[..octets]);
-            let plugged = self
-                .far
-                .lock()
-                .expect("no panic under the lock")
-                .1
-                .is_some();
-            if let Some(far) = dial.filter(|_| !plugged) {
-                if let Ok(far) = TcpStream::connect(far) {
-                    self.plug(far);
+            let mut passed = Vec::new();
+            for octet in &buffer[..octets] {
+                let fits = BEGINNING.get(begun) == Some(octet);
+                begun = if fits {
+                    begun + 1
+                } else {
+                    usize::from(*octet == b'<')
+                };
+                let begins = begun == BEGINNING.len();
+                let (turn, plugged) = self.turn();
+                if hears == turn && plugged {
+                    passed.push(*octet);
+                } else if begins {
+                    if let Some(far) = dial.filter(|_| !plugged) {
+                        TcpStream::connect(far).map_or((), |far| self.plug(far));
+                    }
+                    hears = self.turn().0;
+                    passed.extend_from_slice(BEGINNING);
                 }
             }
             let place = self.far.lock().expect("no panic under the lock");
             if let Some(mut far) = place.1.as_ref() {
-                far.write_all(&buffer[..octets]).ok();
+                far.write_all(&passed).ok();
             }
         }
+    }
+
+    fn turn(&self) -> (usize, bool) {
+        let place = self.far.lock().expect("no panic under the lock");
+        (place.0, place.1.is_some())
     }
 
     fn spoil(&self, to_board: bool, octets: &mut [u8]) {
@@ -188,6 +206,9 @@ impl Drop for Cable {
         self.shared.board.shutdown(Shutdown::Both).ok();
     }
 }
+
+/// What a stream begins with, and nothing else has.
+const BEGINNING: &[u8] = b"<?xml";
 
 /// Builds the firmware, if need be, and gives its path.
 pub fn firmware() -> &'static Path {

@@ -8,6 +8,7 @@ pub mod board;
 pub mod chromium;
 pub mod cli;
 pub mod delay;
+pub mod example;
 pub mod exchange;
 pub mod files;
 pub mod host;

@@ -86,26 +86,40 @@ fn harmed(harm: Harm) -> (String, String) {
     (line, text(&failed, "reason"))
 }
 
-/// Behind the 40th block's number, within its tag.
+/// Behind the number of the 41st block, in its tag.
 const TAG: Harm = Harm {
     to_board: true,
-    behind: "seq='40",
+    behind: "seq='40' sid",
     after: 0,
     into: |_| b'<',
 };
 
+/// In the block's base64, behind the tag.
+const BLOCK: Harm = Harm { after: 100, ..TAG };
+
 #[test]
 fn a_broken_tag_ends_the_stream_and_the_next_one_is_served() {
-    let (_, reason) = harmed(TAG);
-    assert!(reason.contains("connection"), "{reason}");
+    let (line, reason) = harmed(TAG);
+    assert!(line.contains("connection was lost"), "{line}");
+    assert_eq!(reason, "link-lost");
+}
+
+#[test]
+fn an_element_that_does_not_end_ends_the_stream_and_the_next_one_is_served() {
+    // Its closing quotation mark.
+    let (line, reason) = harmed(Harm {
+        behind: "seq='40",
+        ..TAG
+    });
+    assert!(line.contains("connection was lost"), "{line}");
+    assert_eq!(reason, "link-lost");
 }
 
 #[test]
 fn a_block_that_is_no_base64_ends_the_transfer_and_the_next_one_is_served() {
     let (line, reason) = harmed(Harm {
-        after: 100,
         into: |_| b'!',
-        ..TAG
+        ..BLOCK
     });
     assert!(line.contains("base64"), "{line}");
     assert!(reason.contains("bad-request"), "{reason}");
@@ -113,12 +127,12 @@ fn a_block_that_is_no_base64_ends_the_transfer_and_the_next_one_is_served() {
 
 #[test]
 fn a_block_with_another_letter_fails_the_check_and_the_next_one_is_served() {
-    let (line, _) = harmed(Harm {
-        after: 100,
+    let (line, reason) = harmed(Harm {
         into: |octet| if octet == b'A' { b'B' } else { b'A' },
-        ..TAG
+        ..BLOCK
     });
     assert!(line.contains("differs"), "{line}");
+    assert_eq!(reason, "link-lost");
 }
 
 #[test]
