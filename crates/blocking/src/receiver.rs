@@ -84,6 +84,7 @@ pub struct Receiving {
 }
 
 /// Where the file is.
+#[expect(clippy::large_enum_variant, reason = "there is one a transfer")]
 enum Place {
     /// With this thread.
     Here(Partial),
@@ -130,6 +131,7 @@ impl Receiving {
     ///
     /// # Errors
     /// Those of [`receive_file`].
+    #[expect(clippy::wildcard_enum_match_arm, reason = "others change nothing here")]
     pub fn run(mut self, mut on_event: impl FnMut(&Event)) -> Result<Received, ReceiveError> {
         loop {
             let event = match self.step()? {
@@ -244,7 +246,7 @@ impl Receiving {
                     Err(Broken::Stopped) => Ok(()),
                 }
             }
-            other => {
+            other @ (Place::Stored(_) | Place::Gone) => {
                 self.place = other;
                 Ok(())
             }
@@ -277,7 +279,7 @@ impl Receiving {
                     (partial, result)
                 }));
             }
-            other => self.place = other,
+            other @ (Place::Away(_) | Place::Stored(_) | Place::Gone) => self.place = other,
         }
     }
 
@@ -289,7 +291,7 @@ impl Receiving {
                 self.place = Place::Here(joined(thread).0);
                 self.transfer.forget_hauled();
             }
-            other => self.place = other,
+            other @ (Place::Here(_) | Place::Stored(_) | Place::Gone) => self.place = other,
         }
     }
 
@@ -322,7 +324,7 @@ impl Receiving {
                 let course = core::mem::replace(&mut self.course, Course::new(None));
                 Ok(course.received(stored)?)
             }
-            other => {
+            other @ (Place::Here(_) | Place::Away(_) | Place::Gone) => {
                 self.place = other;
                 self.leave(Some(&reason));
                 Err(reason.into())

@@ -64,6 +64,7 @@ pub struct Sending {
 }
 
 /// How the octets go.
+#[expect(clippy::large_enum_variant, reason = "there is one a transfer")]
 enum Moving {
     Nothing,
     InBand(Reading, Bytes),
@@ -96,6 +97,7 @@ impl Sending {
     ///
     /// # Errors
     /// Those of [`send_file`].
+    #[expect(clippy::wildcard_enum_match_arm, reason = "others change nothing here")]
     pub fn run(mut self, mut on_event: impl FnMut(&Event)) -> Result<Sent, SendError> {
         loop {
             let event = match self.step() {

@@ -128,6 +128,9 @@ mod table;
 mod transfer;
 mod transfers;
 
+#[doc = include_str!("writing_an_adapter.md")]
+pub mod writing_an_adapter {}
+
 pub use bytestreams_si::{Method, Methods};
 pub use config::{Bounds, Config, Keepalive, Options, TransferId, Window};
 #[cfg(feature = "socks5")]

@@ -192,16 +192,15 @@ pub(super) fn read(shared: &Arc<Shared>, mut reader: Reader) {
         shared.crank(&mut state);
         if let Err(error) = result {
             state.heard_all = true;
-            match error {
-                LinkError::Io(_) => shared.lose(&mut state, error),
-                error => {
-                    if let LinkError::Xml { condition, .. } = error {
-                        say_last(&mut state, |out| write_stream_error(condition, out));
-                    }
-                    if state.is_up() {
-                        state.failed = Some(error);
-                        state.link = LinkState::Closing;
-                    }
+            if let LinkError::Io(_) = error {
+                shared.lose(&mut state, error);
+            } else {
+                if let LinkError::Xml { condition, .. } = error {
+                    say_last(&mut state, |out| write_stream_error(condition, out));
+                }
+                if state.is_up() {
+                    state.failed = Some(error);
+                    state.link = LinkState::Closing;
                 }
             }
             shared.writer.notify_all();

@@ -87,6 +87,10 @@ impl Canceller {
 }
 
 /// What a thread that moves octets in band waits for.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it lives for a moment on the stack"
+)]
 pub(crate) enum Step {
     /// An event, or that none follows.
     Event(Option<Event>),
@@ -156,6 +160,10 @@ impl Transfer {
     /// Waits for the next event: [`Event::Accepted`], [`Event::Established`], [`Event::FellBack`],
     /// [`Event::Progress`] (the last word only, if it is not asked for in time), [`Event::Ended`],
     /// and at last [`Event::Done`] or [`Event::Failed`]; `None` after that.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "a transfer is more than its events"
+    )]
     pub fn next(&mut self) -> Option<Event> {
         match self.step(|_| false) {
             Step::Event(event) => event,
@@ -413,7 +421,7 @@ impl Transfer {
     }
 
     /// Shuts our half of the socket down; what the peer has to say can still be read.
-    pub(super) fn shutdown(&mut self) -> io::Result<()> {
+    pub(super) fn shutdown(&self) -> io::Result<()> {
         self.line.as_ref().map_or(Ok(()), Line::shutdown)
     }
 

@@ -38,10 +38,10 @@ impl Deadline {
 
     /// Tells what took too long from what went wrong.
     fn checked(self, error: LinkError) -> ConnectFailure {
-        match error {
-            LinkError::Io(error) if is_late(&error) => self.late(),
-            other => other.into(),
+        if matches!(&error, LinkError::Io(error) if is_late(error)) {
+            return self.late();
         }
+        error.into()
     }
 }
 
