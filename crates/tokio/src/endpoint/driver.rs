@@ -50,7 +50,7 @@ pub struct Driver<L> {
 enum Phase {
     Running,
     Closing,
-    /// The link is gone; transfers whose octets are all out wait for the end of their sockets.
+    /// The link is gone; transfers that need it no more go on.
     Lingering,
     Over,
 }
@@ -260,7 +260,7 @@ impl<L: StanzaLink> Driver<L> {
     /// Goes on without the link, for transfers that need it no more.
     fn run_out(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         for _ in 0..ROUNDS {
-            if !self.shared.lock().is_ending() {
+            if !self.shared.lock().is_busy() {
                 return Poll::Ready(());
             }
             let more = self.sockets.poll(cx);
@@ -276,10 +276,11 @@ impl<L: StanzaLink> Driver<L> {
         Poll::Pending
     }
 
-    fn linger(&mut self, error: LinkError) {
-        self.failed = Some(error);
+    fn linger(&mut self, error: LinkError, in_order: bool) {
+        let Self { shared, wakes, .. } = self;
         self.phase = Phase::Lingering;
-        self.shared.lock().link = LinkState::Closing;
+        shared.part(error, in_order, wakes);
+        wakes.drain(..).for_each(Waker::wake);
     }
 
     fn end(&mut self, error: LinkError) {
@@ -311,7 +312,9 @@ impl<L: StanzaLink> Future for Driver<L> {
             match this.phase {
                 Phase::Running => match ready!(this.run(cx)) {
                     Ok(()) => this.phase = Phase::Closing,
-                    Err(error @ (LinkError::Io(_) | LinkError::Silent)) => this.linger(error),
+                    Err(error @ (LinkError::Io(_) | LinkError::Silent)) => {
+                        this.linger(error, false);
+                    }
                     Err(error) => {
                         this.failed = Some(error);
                         this.phase = Phase::Closing;
@@ -319,13 +322,13 @@ impl<L: StanzaLink> Future for Driver<L> {
                 },
                 Phase::Closing => {
                     let closed = ready!(this.link.poll_close(cx)).err();
+                    let in_order = matches!(this.failed, Some(LinkError::Closed));
                     let error = this.failed.take().or(closed);
-                    this.linger(error.unwrap_or(LinkError::Closed));
+                    this.linger(error.unwrap_or(LinkError::Closed), in_order);
                 }
                 Phase::Lingering => {
                     ready!(this.run_out(cx));
-                    let error = this.failed.take();
-                    this.end(error.unwrap_or(LinkError::Closed));
+                    this.end(LinkError::Closed);
                 }
                 Phase::Over => {
                     let state = this.shared.lock();

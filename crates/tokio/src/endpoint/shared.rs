@@ -86,6 +86,8 @@ pub(crate) struct Slot {
     pub(crate) established: bool,
     /// The socket that is to be had, until the application takes it.
     pub(crate) conn: Option<ConnId>,
+    /// The octets go by a socket.
+    pub(crate) by_socket: bool,
     /// All is written to the socket, and the driver sees to its end.
     pub(crate) ending: bool,
     /// The peer has sent all.
@@ -147,6 +149,12 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes note that the link is gone. Whom to wake goes into `wakes`.
+    pub(crate) fn part(&self, error: LinkError, in_order: bool, wakes: &mut Vec<Waker>) {
+        let now = self.now();
+        self.lock().part(error, in_order, now, wakes);
+    }
+
     /// Ends everything with the link. Whom to wake goes into `wakes`.
     pub(crate) fn end(&self, error: LinkError, wakes: &mut Vec<Waker>) {
         let now = self.now();
@@ -172,9 +180,41 @@ impl State {
         matches!(self.link, LinkState::Up)
     }
 
-    /// Says whether a transfer waits for nothing but the end of its socket.
-    pub(crate) fn is_ending(&self) -> bool {
-        self.slots.values().any(|slot| slot.ending && !slot.over)
+    /// Says whether a transfer is not over.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.slots.values().any(|slot| !slot.over)
+    }
+
+    /// Takes note that the link is gone. Transfers whose octets are all out go on without it, and
+    /// where the peer ended it in order, all that go by a socket: it may have done its part.
+    pub(crate) fn part(
+        &mut self,
+        error: LinkError,
+        in_order: bool,
+        now: Instant,
+        wakes: &mut Vec<Waker>,
+    ) {
+        for (&id, slot) in &mut self.slots {
+            if !slot.over && !slot.ending && !(in_order && slot.by_socket) {
+                let reason = bytestreams_transfer::Reason::LinkLost;
+                slot.take_note(Event::Failed { id, reason }, wakes);
+                // It is over for the application, whatever comes of that.
+                let _ = self.stack.machine.cancel(id, now);
+            }
+        }
+        self.gone(error, wakes);
+    }
+
+    /// Tells everyone who waits for the link.
+    fn gone(&mut self, error: LinkError, wakes: &mut Vec<Waker>) {
+        if let LinkState::Ended(_) = self.link {
+            return;
+        }
+        self.link = LinkState::Ended(Arc::new(error));
+        wakes.extend(self.offers.waker.take());
+        wakes.extend(self.others.waker.take());
+        wakes.extend(self.answers.values_mut().filter_map(|a| a.waker.take()));
+        wakes.append(&mut self.watchers);
     }
 
     /// Takes note of an event. Whom to wake goes into `wakes`, to be woken without the lock.
@@ -240,11 +280,7 @@ impl State {
         }
         self.driver = None;
         self.detached.clear();
-        self.link = LinkState::Ended(Arc::new(error));
-        wakes.extend(self.offers.waker.take());
-        wakes.extend(self.others.waker.take());
-        wakes.extend(self.answers.values_mut().filter_map(|a| a.waker.take()));
-        wakes.append(&mut self.watchers);
+        self.gone(error, wakes);
     }
 }
 
@@ -254,6 +290,9 @@ impl Slot {
         reason = "other events change nothing here"
     )]
     fn take_note(&mut self, event: Event, wakes: &mut Vec<Waker>) {
+        if self.over {
+            return;
+        }
         match event {
             Event::Readable { .. } => {
                 wakes.extend(self.reader.take());
@@ -273,6 +312,7 @@ impl Slot {
             Event::Established { conn, .. } => {
                 self.established = true;
                 self.conn = conn;
+                self.by_socket = conn.is_some();
             }
             Event::FellBack { .. } => {
                 self.void = true;
