@@ -47,9 +47,10 @@
 //!
 //! # Features
 //!
-//! None is on by default. `std` picks the processor's best base64 at run time. `quick-xml` (with
-//! `std`), `minidom` (with `std`) and `rxml` (without) are the doors. A feature only adds. The
-//! target needs atomics with compare-and-swap.
+//! None is on by default. `std` picks the processor's best base64 at run time, and reads and writes
+//! blocks by a way of their own. `quick-xml` (with `std`), `minidom` (with `std`) and `rxml`
+//! (without) are doors beside [`door::Plain`], which is always there. A feature only adds. The target
+//! needs atomics with compare-and-swap.
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(clippy::indexing_slicing)]

@@ -36,8 +36,8 @@ impl XmlWriter {
 
     /// Appends the text of a stanza.
     ///
-    /// An in-band block goes through a template; the text is the same as through
-    /// [`Stanza::emit`] and [`XmlWriter::sink`].
+    /// With the standard library an in-band block goes through a template; the text is the same as
+    /// through [`Stanza::emit`] and [`XmlWriter::sink`].
     pub fn write(&mut self, stanza: &Stanza, out: &mut OutBuf) {
         match stanza {
             Stanza::Iq(Iq {
@@ -45,21 +45,23 @@ impl XmlWriter {
                 to,
                 id,
                 body: IqBody::Set(Payload::Data(data)),
-            }) if self.write_block(&IQ, from.as_ref(), to.as_ref(), Some(id), data, out) => {}
+            }) if SHORT_WAY
+                && self.write_block(&IQ, from.as_ref(), to.as_ref(), Some(id), data, out) => {}
             Stanza::Message(Message {
                 from,
                 to,
                 id,
                 payload: Some(Payload::Data(data)),
                 error: None,
-            }) if self.write_block(
-                &MESSAGE,
-                from.as_ref(),
-                to.as_ref(),
-                id.as_ref(),
-                data,
-                out,
-            ) => {}
+            }) if SHORT_WAY
+                && self.write_block(
+                    &MESSAGE,
+                    from.as_ref(),
+                    to.as_ref(),
+                    id.as_ref(),
+                    data,
+                    out,
+                ) => {}
             Stanza::Iq(_) | Stanza::Message(_) | Stanza::Presence(_) => {
                 match stanza.emit(&mut self.sink(out)) {
                     Ok(()) => {}
@@ -141,6 +143,10 @@ impl XmlWriter {
         true
     }
 }
+
+/// Whether blocks are written through a template: it takes code, of which a target without the
+/// standard library has little.
+const SHORT_WAY: bool = cfg!(feature = "std");
 
 /// What stands around the parts of a block's stanza that change.
 struct Template {

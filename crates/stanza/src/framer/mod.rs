@@ -335,7 +335,7 @@ impl<D: Door> Framer<D> {
                 }
             }
             Item::Element => {
-                if self.hot && !self.reference && self.skipping.is_none() {
+                if SHORT_WAY && self.hot && !self.reference && self.skipping.is_none() {
                     let tools = self.decoder.tools();
                     let content = self.context.content();
                     if let Some(stanza) = hot::read(octets, &self.scanner, content, tools) {
@@ -378,6 +378,10 @@ fn skip_space(input: &mut &[u8]) {
     let space = input.iter().take_while(|b| is_space(**b)).count();
     *input = input.get(space..).unwrap_or_default();
 }
+
+/// Whether blocks are read the short way: it takes code, of which a target without the standard
+/// library has little.
+const SHORT_WAY: bool = cfg!(feature = "std");
 
 /// Octets of a header, its XML declaration included.
 const HEADER: usize = 16_384;
