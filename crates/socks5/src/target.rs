@@ -312,7 +312,10 @@ fn called<'a>(iq: &'a Iq, own: &'a Own) -> &'a Jid {
         .unwrap_or(&own.jid)
 }
 
+// A folder `target` is taken for build output by many tools.
 #[cfg(test)]
+#[path = "target_tests/table.rs"]
 mod table;
 #[cfg(test)]
+#[path = "target_tests/tests.rs"]
 mod tests;
