@@ -21,6 +21,7 @@ static HEAP: Heap = Heap {
 
 // SAFETY: every call is passed on to an allocator as it came.
 unsafe impl GlobalAlloc for Heap {
+    #[inline(never)]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's word holds for the inner allocator.
         let place = unsafe { self.inner.alloc(layout) };
@@ -31,6 +32,7 @@ unsafe impl GlobalAlloc for Heap {
         place
     }
 
+    #[inline(never)]
     unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
         // SAFETY: as above.
         unsafe { self.inner.dealloc(place, layout) }
