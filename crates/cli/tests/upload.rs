@@ -47,7 +47,7 @@ fn a_file_is_uploaded_in_both_ways_and_never_overwrites() {
         let accepted = upload.event("accepted");
         assert_eq!(
             (&accepted["window"], &accepted["block"]),
-            (&64.into(), &65_536.into())
+            (&16.into(), &262_144.into())
         );
         let done = upload.event("done");
         assert_eq!(

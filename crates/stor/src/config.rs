@@ -69,8 +69,8 @@ impl Default for ServerConfig {
         Self {
             limits: Limits::default(),
             login: false,
-            window: NonZeroU16::MIN.saturating_add(63),
-            block: NonZeroU32::MIN.saturating_add((64 << 10) - 1),
+            window: NonZeroU16::MIN.saturating_add(15),
+            block: NonZeroU32::MIN.saturating_add((256 << 10) - 1),
             handshake: Duration::from_secs(30),
             idle: Duration::from_secs(60),
             farewell: Duration::from_secs(10),

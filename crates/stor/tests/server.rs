@@ -146,7 +146,10 @@ fn a_file_of_base64_blocks_is_stored_and_each_answer_counts_its_block() {
 fn a_file_of_binary_blocks_is_stored() {
     let mut bench = bench();
     let answer = bench.text(&stor(3, "binary"));
-    assert_eq!(answer["bytestreams"], json!({"window": 64, "block": 65536}));
+    assert_eq!(
+        answer["bytestreams"],
+        json!({"window": 16, "block": 262_144})
+    );
     assert_eq!(bench.binary(b"\xff\x00")["bytesRead"], 2);
     assert_eq!(bench.binary(b"x")["bytesRead"], 1);
     assert_eq!(bench.file, b"\xff\0x");

@@ -25,7 +25,7 @@ use tokio_tungstenite::tungstenite::{Error, Message, error::ProtocolError};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 /// Octets that are read from the file at a time.
-const PIECE: usize = 256 << 10;
+const PIECE: usize = 1 << 20;
 
 /// Octets of an answer at most.
 const ANSWER: usize = 64 << 10;

@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::{Error, Utf8Bytes};
 /// How a WebSocket buffers: one message of ours fits, and connections that do nothing cost little.
 pub(crate) fn config(message: usize) -> WebSocketConfig {
     WebSocketConfig::default()
-        .read_buffer_size(32 << 10)
+        .read_buffer_size(128 << 10)
         .write_buffer_size(128 << 10)
         .max_message_size(Some(message))
         .max_frame_size(Some(message))

@@ -40,7 +40,7 @@ fn options(change: impl FnOnce(&mut UploadOptions)) -> UploadOptions {
 async fn files_of_all_sizes_arrive_in_both_ways() {
     let mut server = Running::start(Config::default()).await;
     for encoding in [Encoding::Binary, Encoding::Base64] {
-        for size in [0, 1, 65_535, 65_536, 65_537, 1_000_003, 9 << 20] {
+        for size in [0, 1, 262_143, 262_144, 262_145, 3_000_003, 9 << 20] {
             let (_dir, path, content) = file(size);
             let options = options(|options| {
                 options.encoding = encoding;
@@ -55,8 +55,8 @@ async fn files_of_all_sizes_arrive_in_both_ways() {
             assert_eq!(
                 seen[0],
                 Progress::Accepted {
-                    window: 64,
-                    block: 65_536
+                    window: 16,
+                    block: 262_144
                 }
             );
             assert_eq!(seen.last(), Some(&Progress::Stored(size as u64)));
