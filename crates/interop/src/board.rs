@@ -162,8 +162,9 @@ impl Shared {
                 if hears == turn && plugged {
                     passed.push(*octet);
                 } else if begins {
-                    if let Some(far) = dial.filter(|_| !plugged) {
-                        TcpStream::connect(far).map_or((), |far| self.plug(far));
+                    let dialled = dial.filter(|_| !plugged).map(TcpStream::connect);
+                    if let Some(Ok(far)) = dialled {
+                        self.plug(far);
                     }
                     hears = self.turn().0;
                     passed.extend_from_slice(BEGINNING);
