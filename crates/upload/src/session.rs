@@ -2,7 +2,7 @@
 
 use crate::Peer;
 use crate::census::Counted;
-use crate::disk::{Trouble, Upload};
+use crate::disk::{Disk, Trouble, Upload};
 use crate::event::{Event, Failure, UploadId};
 use crate::server::Shared;
 use crate::wire::{self, Clock};
@@ -56,7 +56,7 @@ pub(crate) struct Session<S> {
     trouble: Option<String>,
     login: Option<String>,
     /// One of the uploads at once.
-    _counted: Option<Counted>,
+    counted: Option<Counted>,
     oversized: bool,
 }
 
@@ -81,7 +81,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             began: Instant::now(),
             trouble: None,
             login: None,
-            _counted: None,
+            counted: None,
             oversized: false,
         }
     }
@@ -129,8 +129,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 }
             }
         }
-        self.farewell().await;
-        self.clean_up().await;
+        let left = clean_up(
+            self.job.take(),
+            self.upload.take(),
+            self.shared.disk.clone(),
+        );
+        self.counted = None;
+        tokio::join!(left, self.farewell());
     }
 
     fn came(
@@ -263,7 +268,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             let why = "too many uploads at once; try again later";
             return self.machine.refuse(refuse(why.into()));
         };
-        self._counted = Some(counted);
+        self.counted = Some(counted);
         if let Some(decide) = &self.shared.decide
             && let Err(why) = (decide.0)(&request, &self.peer)
         {
@@ -373,20 +378,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         })
         .await;
     }
+}
 
-    /// Removes what is left of a file that was not finished.
-    async fn clean_up(&mut self) {
-        let disk = self.shared.disk.clone();
-        let left = match self.job.take() {
-            Some(job) => match job.await {
-                Done::Begun(Ok(upload)) | Done::Written(Ok(upload), _) => Some(upload),
-                _ => None,
-            },
-            None => None,
-        };
-        if let Some(upload) = left.or_else(|| self.upload.take()) {
-            disk.discard(upload).await;
-        }
+/// Removes what is left of a file that was not finished.
+async fn clean_up(job: Option<Job>, upload: Option<Upload>, disk: Disk) {
+    let left = match job {
+        Some(job) => match job.await {
+            Done::Begun(Ok(upload)) | Done::Written(Ok(upload), _) => Some(upload),
+            _ => None,
+        },
+        None => None,
+    };
+    if let Some(upload) = left.or(upload) {
+        disk.discard(upload).await;
     }
 }
 
