@@ -4,9 +4,16 @@
 //! Beside it the blocks alone, written and read once each: by a hand-made bound with the same
 //! base64, and by xmpp-parsers. Neither of the two has a session, acknowledgements or limits.
 #![allow(missing_docs)]
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the events that a bench does not need are passed over alike"
+)]
+
+extern crate alloc;
 
 mod common;
 
+use alloc::collections::VecDeque;
 use bytes::Bytes;
 use bytestreams_machine::{Entropy, Input, Instant, Machine, Output, Own, Responder, Stack};
 use bytestreams_stanza::door::{Context, QuickXml};
@@ -18,7 +25,6 @@ use common::{FROM, PIECE, SIZES, TO, block, bound, id, peers};
 use core::hint::black_box;
 use core::num::NonZeroU16;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use std::collections::VecDeque;
 
 const FILE: usize = 8 << 20;
 /// Octets that a link reads at a time.

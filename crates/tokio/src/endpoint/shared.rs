@@ -195,7 +195,8 @@ impl State {
         wakes: &mut Vec<Waker>,
     ) {
         for (&id, slot) in &mut self.slots {
-            if !slot.over && !slot.ending && !(in_order && slot.by_socket) {
+            let goes_on = slot.ending || in_order && slot.by_socket;
+            if !slot.over && !goes_on {
                 let reason = bytestreams_transfer::Reason::LinkLost;
                 slot.take_note(Event::Failed { id, reason }, wakes);
                 // It is over for the application, whatever comes of that.
