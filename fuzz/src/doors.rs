@@ -1,6 +1,6 @@
 //! One element through every door.
 
-use bytestreams_stanza::door::{Context, Door, DoorError, QuickXml, Rxml, XmlFault};
+use bytestreams_stanza::door::{Context, Door, DoorError, Plain, QuickXml, Rxml, XmlFault};
 use bytestreams_stanza::{Token, TokenSink, ns};
 use minidom::Minidom;
 use std::collections::BTreeMap;
@@ -75,6 +75,12 @@ fn said(door: &mut impl Door, element: &[u8], context: &Context) -> Result<Vec<S
 pub fn doors(data: &[u8]) {
     let context = Context::new(ns::CLIENT);
     let quick = said(&mut QuickXml::default(), data, &context);
+    let plain = said(&mut Plain::default(), data, &context);
+    // Which fault is found first is each door's own.
+    assert!(
+        plain == quick || plain.is_err() && quick.is_err(),
+        "{quick:?}\n{plain:?}"
+    );
     let mut door = Rxml::default();
     let rxml = said(&mut door, data, &context);
     let odd = is_odd(data);
