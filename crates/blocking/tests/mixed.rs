@@ -62,7 +62,7 @@ fn a_file_goes_to_tokio() {
                 &config,
                 async move |endpoint, mut offers| {
                     let offer = offers.next().await.expect("an offer");
-                    let how = tasks::ReceiveFile::default();
+                    let how = ReceiveFile::default();
                     let received = tasks::receive_file(offer, &inbox, &how, |_| {}).await;
                     endpoint.closed().await;
                     received.expect("received")
@@ -90,7 +90,7 @@ fn a_file_comes_from_tokio() {
             let sent = meet(
                 &config,
                 async move |endpoint, _offers| {
-                    let how = tasks::SendFile::default();
+                    let how = SendFile::default();
                     let sent = tasks::send_file(&endpoint, jid(A), file, &how, |_| {}).await;
                     endpoint.closed().await;
                     sent.expect("sent")
