@@ -101,17 +101,20 @@ fn object(json: &[u8], limits: &Limits) -> Result<Value, Fault> {
         let most = limits.depth;
         return Err(Fault::Malformed(Malformed::Depth { most }));
     }
-    let mut value: Value = serde_json::from_slice(json).map_err(|error| {
+    let value: Value = serde_json::from_slice(json).map_err(|error| {
         Fault::Malformed(Malformed::Json {
             column: error.column(),
         })
     })?;
-    if let Value::Array(elements) = &mut value
-        && elements.len() == 1
-        && let Some(only) = elements.pop()
-    {
-        value = only;
-    }
+    let value = match value {
+        Value::Array(mut elements) if elements.len() == 1 => elements.remove(0),
+        other @ (Value::Array(_)
+        | Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Object(_)) => other,
+    };
     if value.is_object() {
         Ok(value)
     } else {
