@@ -37,7 +37,7 @@ fn done(count: usize) -> String {
 #[test]
 fn the_page_uploads_files_of_all_sizes_byte_for_byte() {
     let scratch = Scratch::default();
-    let (_server, addr) = server(&scratch.inbox(), &[]);
+    let (_server, addr) = server(scratch.inbox(), &[]);
     let files: Vec<_> = [0, 1, 1 << 20, 100 << 20]
         .into_iter()
         .map(|size| scratch.file(&format!("{size} öctets.bin"), size))
@@ -59,7 +59,7 @@ fn the_page_uploads_files_of_all_sizes_byte_for_byte() {
 #[test]
 fn the_page_shows_progress_errors_and_cancels() {
     let scratch = Scratch::default();
-    let (_server, addr) = server(&scratch.inbox(), &["--max-size", "50000000"]);
+    let (_server, addr) = server(scratch.inbox(), &["--max-size", "50000000"]);
     // A window of 4 MiB each 0.8 s: slow enough to look at.
     let far = DelayProxy::start(addr, Duration::from_millis(400));
     let slow = scratch.file("holiday video.mp4", 40_000_000);
@@ -118,7 +118,7 @@ fn the_page_shows_progress_errors_and_cancels() {
 #[test]
 fn the_page_tells_a_lost_connection_and_tries_again() {
     let scratch = Scratch::default();
-    let (_server, addr) = server(&scratch.inbox(), &[]);
+    let (_server, addr) = server(scratch.inbox(), &[]);
     let far = DelayProxy::start(addr, Duration::from_millis(200));
     let file = scratch.file("a.bin", 20_000_000);
     let mut browser = Chromium::start();
@@ -143,7 +143,7 @@ fn the_page_logs_in_and_is_worked_by_keyboard() {
     let logins = scratch.file("logins.txt", 0);
     std::fs::write(&logins, format!("romeo:{}\n", hash("secret"))).expect("there is room");
     let logins = logins.to_str().expect("UTF-8");
-    let (_server, addr) = server(&scratch.inbox(), &["--auth", logins]);
+    let (_server, addr) = server(scratch.inbox(), &["--auth", logins]);
     let file = scratch.file("a.bin", 1000);
     let mut browser = Chromium::start();
     browser.size(390, 844, true);
@@ -177,7 +177,7 @@ fn the_page_logs_in_and_is_worked_by_keyboard() {
 #[test]
 fn what_the_class_of_2012_does_in_a_browser_is_an_upload() {
     let scratch = Scratch::default();
-    let (_server, addr) = server(&scratch.inbox(), &[]);
+    let (_server, addr) = server(scratch.inbox(), &[]);
     let mut browser = Chromium::start();
     browser.open(&format!("http://{addr}/"));
     // What a page does today before it loads the class.
