@@ -1,10 +1,6 @@
 //! The machines driven by hand: no adapter, no socket, no clock. Two ends of a link in one loop, and
 //! time that jumps to whatever is due next: `cargo run -p bytestreams-examples --example by_hand`
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "not every event matters here"
-)]
-
+#![allow(clippy::wildcard_enum_match_arm)]
 use bytes::Bytes;
 use bytestreams_machine::{Entropy, Input, Instant, Machine, Output, Own, Stack};
 use bytestreams_stanza::{File, Jid, Range, Stanza};

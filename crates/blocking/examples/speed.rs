@@ -93,7 +93,7 @@ fn on_tokio(method: Method, file: &Path, dir: &Path) -> f64 {
             let link = listener.accept(&setup).await.expect("a link");
             let (_end, mut offers) = tasks::Endpoint::spawn(link, config(method));
             let offer = offers.next().await.expect("an offer");
-            let mut how = tasks::ReceiveFile::default();
+            let mut how = ReceiveFile::default();
             how.unsynced = true;
             tasks::receive_file(offer, &store, &how, |_| {})
                 .await
@@ -106,7 +106,7 @@ fn on_tokio(method: Method, file: &Path, dir: &Path) -> f64 {
         let (end, _offers) = tasks::Endpoint::spawn(link, config(method));
         let source = Source::open(file).expect("a source");
         let began = Instant::now();
-        let how = tasks::SendFile::default();
+        let how = SendFile::default();
         let sent = tasks::send_file(&end, to, source, &how, |_| {})
             .await
             .expect("sent");

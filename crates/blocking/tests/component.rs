@@ -9,10 +9,11 @@ use bytestreams_blocking::{
 };
 use bytestreams_stanza::{Jid, ns};
 use common::{both, by, directory, jid, octets, soon};
+use core::net::SocketAddr;
 use core::time::Duration;
 use sha1::{Digest, Sha1};
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::thread::JoinHandle;
 
 const SECRET: &str = "test";

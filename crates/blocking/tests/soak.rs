@@ -10,8 +10,9 @@ mod common;
 
 use bytestreams_blocking::{Method, ReceiveFile, SendFile};
 use common::{Pair, by, octets};
+use core::alloc::{GlobalAlloc, Layout};
 use core::sync::atomic::{AtomicIsize, Ordering};
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::System;
 
 struct Counting;
 

@@ -9,8 +9,9 @@ use bytestreams_blocking::{
 };
 use bytestreams_stanza::Range;
 use common::{A, B, Pair, both, by, jid, octets, soon};
+use core::net::SocketAddr;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::mpsc::channel;
 
 const METHODS: [(Method, Via); 2] = [(Method::Ibb, Via::Ibb), (Method::Socks5, Via::Direct)];
@@ -293,12 +294,12 @@ fn a_peer_that_is_gone_ends_everything_in_band() {
                         }
                     }
                 });
-                let lost = Err(Reason::LinkLost);
-                let received = received.map(|_| ()).map_err(|error| match error {
-                    ReceiveError::Transfer(reason) => reason,
-                    other => panic!("{other:?}"),
-                });
-                assert_eq!(received, lost);
+                let lost = Reason::LinkLost;
+                let reason = match received {
+                    Err(ReceiveError::Transfer(reason)) => reason,
+                    received => panic!("{received:?}"),
+                };
+                assert_eq!(reason, lost);
                 assert!(to_b.next().is_none());
             });
             let source = Source::open(&path).expect("a source");

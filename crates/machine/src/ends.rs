@@ -62,7 +62,7 @@ fn is_loopback(ip: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::string::{String, ToString};
+    use alloc::string::{String, ToString};
 
     fn ends(local: &str, remote: &str, direct: bool) -> Option<Ends> {
         Some(Ends {
