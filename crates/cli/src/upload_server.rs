@@ -60,7 +60,7 @@ pub(crate) struct UploadServer {
     /// Who may upload: a file with LOGIN:HASH a line.
     #[arg(long, value_name = "FILE")]
     pub(crate) auth: Option<PathBuf>,
-    /// Let pages of this origin upload, such as https://example.org, beside the server's own.
+    /// Let pages of this origin upload, such as `https://example.org`, beside the server's own.
     #[arg(long, value_name = "ORIGIN")]
     pub(crate) origin: Vec<Origin>,
     /// Refuse a file whose name there is already.
