@@ -451,20 +451,3 @@ fn a_stream_that_is_dropped_breaks_the_other_end() {
         }
     });
 }
-
-#[test]
-fn a_stranger_makes_nobody_dial_inside_unless_allowed() {
-    soon(|| {
-        let trap = TcpListener::bind("127.0.0.2:0").expect("a socket");
-        let port = trap.local_addr().expect("an address").port();
-        let mut config = both();
-        config.socks5.listen = false;
-        // Not of this machine, so it is no exception that the link is.
-        config.socks5.advertised = vec![("10.255.255.1".into(), port), ("0.0.0.0".into(), port)];
-        let mut pair = Pair::with(config, SocketOptions::default(), both());
-        let source = pair.source("f.bin", &octets(10));
-        let (how, receive) = (SendFile::default(), ReceiveFile::default());
-        let (sent, _) = pair.cross(source, &how, &receive, |_| {});
-        assert_eq!(sent.expect("sent").via, Via::Ibb);
-    });
-}

@@ -202,3 +202,67 @@ fn reason(error: &io::Error) -> ConnectError {
         _ => ConnectError::Unreachable,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytestreams_stanza::Jid;
+    use std::net::TcpListener;
+
+    fn call(name: &str, port: u16, policy: &DialPolicy) -> Result<TcpStream, ConnectError> {
+        let host = StreamHost {
+            jid: Jid::new("a@b/c").expect("a JID"),
+            host: name.into(),
+            port,
+        };
+        let (words, heard) = channel();
+        connect(&host, policy, &Arc::default(), &words, &heard)
+    }
+
+    fn local() -> DialPolicy {
+        DialPolicy {
+            link: Some("127.0.0.1".parse().expect("an address")),
+            ..DialPolicy::default()
+        }
+    }
+
+    #[test]
+    fn an_address_is_called_where_it_is_permitted_and_never_else() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a socket");
+        let port = listener.local_addr().expect("an address").port();
+        for name in ["127.0.0.1", "localhost", "::ffff:127.0.0.1"] {
+            call(name, port, &local()).expect(name);
+            listener.accept().expect("a connection");
+        }
+        listener.set_nonblocking(true).expect("an option");
+        for name in ["127.0.0.1", "localhost", "::ffff:127.0.0.1", "0"] {
+            let error = call(name, port, &DialPolicy::default());
+            assert_eq!(error.expect_err(name), ConnectError::Forbidden, "{name}");
+        }
+        assert!(listener.accept().is_err());
+    }
+
+    #[test]
+    fn failures_are_told_apart() {
+        let free = TcpListener::bind("127.0.0.1:0").expect("a socket");
+        let port = free.local_addr().expect("an address").port();
+        drop(free);
+        let refused = call("127.0.0.1", port, &local());
+        assert_eq!(refused.expect_err("nobody"), ConnectError::Refused);
+        for name in ["", "no such name", "a..b"] {
+            let error = call(name, 1, &local());
+            assert_eq!(error.expect_err(name), ConnectError::Dns, "{name}");
+        }
+    }
+
+    #[test]
+    fn one_that_is_called_off_calls_nobody() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a socket");
+        listener.set_nonblocking(true).expect("an option");
+        let calls = Calls::default();
+        calls.call_off();
+        let addr = listener.local_addr().expect("an address");
+        assert!(try_call(addr, &calls).is_err());
+        assert!(listener.accept().is_err());
+    }
+}
