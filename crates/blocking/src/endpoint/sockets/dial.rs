@@ -209,9 +209,13 @@ mod tests {
     use bytestreams_stanza::Jid;
     use std::net::TcpListener;
 
+    fn jid() -> Jid {
+        Jid::new("a@b/c").expect("a JID")
+    }
+
     fn call(name: &str, port: u16, policy: &DialPolicy) -> Result<TcpStream, ConnectError> {
         let host = StreamHost {
-            jid: Jid::new("a@b/c").expect("a JID"),
+            jid: jid(),
             host: name.into(),
             port,
         };
