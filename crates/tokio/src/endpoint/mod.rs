@@ -16,8 +16,7 @@ pub use sockets::SocketOptions;
 pub use transfer::{Transfer, WriteError};
 
 use crate::link::{LinkError, StanzaLink};
-use bytestreams_machine::{Responder, Stack};
-use bytestreams_stanza::{Caps, File, Identity, Iq, IqBody, Jid, Payload, Stanza, StanzaError, ns};
+use bytestreams_stanza::{Caps, File, Iq, IqBody, Jid, Payload, Stanza, StanzaError};
 use bytestreams_transfer::{Config, Options, Transfers};
 use core::fmt;
 use core::future::poll_fn;
@@ -25,9 +24,6 @@ use core::task::Poll;
 use core::time::Duration;
 use shared::{Answer, LinkState, Shared, Slot, entropy, keep};
 use std::sync::Arc;
-
-/// Names the software to other entities (XEP-0115).
-const NODE: &str = "urn:x-bytestreams";
 
 /// Stanzas of the application's own that wait for the link at most.
 const OUTGOING: usize = 64;
@@ -63,26 +59,12 @@ impl fmt::Debug for Endpoint {
 impl Endpoint {
     /// Makes an endpoint of a link. Nothing moves until the [`Driver`] is spawned. A link without a
     /// server has none to ask for Proxies.
-    pub fn new<L: StanzaLink>(link: L, mut config: Config) -> (Self, Offers, Driver<L>) {
-        if link.ends().is_some_and(|ends| ends.direct) {
-            config.socks5.discover = false;
-        }
+    pub fn new<L: StanzaLink>(link: L, config: Config) -> (Self, Offers, Driver<L>) {
         let origin = tokio::time::Instant::now();
-        let machine = Transfers::new(
-            link.own().clone(),
-            config,
-            bytestreams_machine::Instant::ZERO,
-        );
-        let identity = Identity {
-            category: "client".into(),
-            kind: "pc".into(),
-            name: Some("bytestreams".into()),
-        };
-        let mut features = machine.features();
-        features.push(ns::CAPS);
-        let responder = Responder::new(NODE, identity, &features);
-        let caps = Arc::new(responder.caps());
-        let shared = Arc::new(Shared::new(Stack::new(machine, responder), origin));
+        let start = bytestreams_machine::Instant::ZERO;
+        let stack = Transfers::stack(link.own().clone(), config, link.ends(), start);
+        let caps = Arc::new(stack.responder.caps());
+        let shared = Arc::new(Shared::new(stack, origin));
         let driver = Driver::new(link, shared.clone());
         let offers = Offers::new(shared.clone());
         (Self { shared, caps }, offers, driver)
