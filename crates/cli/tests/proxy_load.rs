@@ -16,13 +16,13 @@ use bytestreams_stanza::{Jid, Sid};
 use bytestreams_tokio::proxy::{DstAddr, raise_open_files};
 use common::{LONG, Running, content};
 use core::net::SocketAddr;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use core::time::Duration;
 use proxied::{JULIET, Proxied, ROMEO, shaken};
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Instant;
 
@@ -146,14 +146,16 @@ fn many_sessions_are_relayed_at_once() {
 }
 
 /// Opens connections from many addresses, says one octet on each, and holds them; those that the
-/// proxy closes are opened anew, `a_second` of them.
+/// proxy closes are opened anew, `a_second` of them. Says when it holds all, and goes on until the other
+/// end of `stop` is gone.
 fn attack(
     to: SocketAddr,
     connections: usize,
     a_second: u32,
-    held: &AtomicUsize,
-    stop: &AtomicBool,
+    full: &Sender<()>,
+    stop: &Receiver<()>,
 ) {
+    let wait = |time| stop.recv_timeout(time) == Err(RecvTimeoutError::Timeout);
     let mut open = VecDeque::new();
     let mut opened = 0;
     let mut next = || -> Option<TcpStream> {
@@ -164,14 +166,13 @@ fn attack(
         stream.write_all(&[5]).ok()?;
         Some(stream)
     };
-    while open.len() < connections && !stop.load(Ordering::Relaxed) {
+    while open.len() < connections && wait(Duration::ZERO) {
         open.extend(next());
-        held.store(open.len(), Ordering::Relaxed);
     }
-    while !stop.load(Ordering::Relaxed) {
+    let _ = full.send(());
+    while wait(Duration::from_secs(1) / a_second) {
         open.pop_front();
         open.extend(next());
-        thread::sleep(Duration::from_secs(1) / a_second);
     }
 }
 
@@ -210,22 +211,12 @@ fn an_attacker_who_shakes_no_hands_costs_others_little() {
     let before = measure(&mut proxy);
     let (memory_before, sockets_before) = (memory(&proxy.program), sockets(&proxy.program));
     let to: SocketAddr = proxy.addr.parse().unwrap();
-    let (held, stop) = (
-        Arc::new(AtomicUsize::new(0)),
-        Arc::new(AtomicBool::new(false)),
-    );
-    let attacker = thread::spawn({
-        let (held, stop) = (held.clone(), stop.clone());
-        move || attack(to, connections, 500, &held, &stop)
-    });
-    let until = Instant::now() + LONG;
-    while held.load(Ordering::Relaxed) < connections {
-        assert!(Instant::now() < until, "no more than {held:?} connections");
-        thread::sleep(Duration::from_millis(5));
-    }
+    let ((full_now, holds_all), (stop, stopped)) = (channel(), channel());
+    let attacker = thread::spawn(move || attack(to, connections, 500, &full_now, &stopped));
+    holds_all.recv_timeout(LONG).expect("all connections held");
     let (memory_then, sockets_then) = (memory(&proxy.program), sockets(&proxy.program));
     let during = measure(&mut proxy);
-    stop.store(true, Ordering::Relaxed);
+    drop(stop);
     attacker.join().unwrap();
     println!(
         "{connections} half-open handshakes: {memory_before} KiB and {sockets_before} sockets before, \

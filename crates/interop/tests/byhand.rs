@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::channel;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -220,8 +221,9 @@ fn a_host_name_is_resolved() {
 #[test]
 fn a_second_query_for_a_stream_that_is_being_negotiated_changes_nothing() {
     let mut scene = Scene::set();
-    let (address, serving) = host(|mut socket, request| {
-        thread::sleep(10 * PAUSE);
+    let (asked_twice, may_answer) = channel();
+    let (address, serving) = host(move |mut socket, request| {
+        may_answer.recv_timeout(LOGIN).expect("the second query");
         let all = [&success(&request), LETTER].concat();
         socket.write_all(&all).expect("written");
         socket.shutdown(Shutdown::Write).expect("shut down");
@@ -231,12 +233,21 @@ fn a_second_query_for_a_stream_that_is_being_negotiated_changes_nothing() {
     let query = hosts_query("s1", &[(&own, address)]);
     let first = scene.romeo.post("set", &scene.to, &query);
     let second = scene.romeo.post("set", &scene.to, &query);
+    // Its answer says that the receiver has read what stands before it.
+    let ping = "<ping xmlns='urn:xmpp:ping'/>";
+    let ping = scene.romeo.post("get", &scene.to, ping);
     // Their order is the receiver's business.
     let mut answers = Vec::new();
-    while answers.len() < 2 {
-        answers.push(scene.romeo.recv_where("both answers", |stanza| {
-            stanza.attr("id") == Some(&first) || stanza.attr("id") == Some(&second)
-        }));
+    while answers.len() < 3 {
+        let answer = scene.romeo.recv_where("all answers", |stanza| {
+            [&first, &second, &ping]
+                .map(|id| Some(id.as_str()))
+                .contains(&stanza.attr("id"))
+        });
+        if answer.attr("id") == Some(&ping) {
+            asked_twice.send(()).expect("it waits");
+        }
+        answers.push(answer);
     }
     let of = |id: &str| {
         answers

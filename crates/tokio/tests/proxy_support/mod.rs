@@ -71,7 +71,7 @@ impl Proxied {
     pub(crate) async fn until(&self, what: impl Fn(&ProxyStats) -> bool) {
         let wait = async {
             while !what(&self.handle.stats()) {
-                tokio::time::sleep(Duration::from_millis(2)).await;
+                tokio::task::yield_now().await;
             }
         };
         if tokio::time::timeout(Duration::from_secs(60), wait)
