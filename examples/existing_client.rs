@@ -21,7 +21,8 @@ use tokio_xmpp::parsers::ns;
 use tokio_xmpp::parsers::presence::{Presence, Type};
 use tokio_xmpp::{Client, Event, Stanza, xmlstream::Timeouts};
 
-#[tokio::main]
+// On one thread: with several, tokio-xmpp 6.0.0 loses wakeups (see `bytestreams_tokio::link::bridge`).
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [jid, what, to @ ..] = &args[..] else {

@@ -26,6 +26,10 @@
 //!
 //! Requests that are not about file transfer stay the program's, disco#info among them: tell
 //! [`crate::Endpoint::features`] there.
+//!
+//! Make the client in a runtime of one thread. In one of several, tokio-xmpp 6.0.0 may stop handing
+//! out stanzas for good: its `StanzaReceiver` answers that it is pending, and leaves no waker, where
+//! a stanza is being sent on another thread at that moment.
 
 use super::{LinkError, StanzaLink};
 use bytestreams_machine::Own;
