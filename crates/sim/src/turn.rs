@@ -103,10 +103,11 @@ impl<'a> Around<'a> {
             self.trace.push(self.now, self.side, what);
         }
         let rest = node.machine.handle_input(Input::Stanza(stanza), self.now);
-        if let Some(Input::Stanza(Stanza::Iq(iq))) = rest
-            && iq.request().is_some()
-        {
-            self.send(node, iq.error(Condition::ServiceUnavailable).into())?;
+        match rest {
+            Some(Input::Stanza(Stanza::Iq(iq))) if iq.request().is_some() => {
+                self.send(node, iq.error(Condition::ServiceUnavailable).into())?;
+            }
+            _ => {}
         }
         self.settle(node)
     }
@@ -170,9 +171,7 @@ impl<'a> Around<'a> {
     fn timeout<A: App>(&mut self, node: &mut Node<A>) -> Result<(), String> {
         self.trace.push(self.now, self.side, What::Timeout);
         node.machine.handle_timeout(self.now);
-        if let Some(due) = node.machine.poll_timeout()
-            && due <= self.now
-        {
+        if let Some(due) = node.machine.poll_timeout().filter(|due| *due <= self.now) {
             return Err(format!(
                 "after handle_timeout({:?}) the next deadline is {due:?}",
                 self.now

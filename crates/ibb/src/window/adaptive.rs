@@ -123,9 +123,7 @@ impl Adaptive {
 
     /// Says whether a block may join those in flight.
     pub(super) fn may_send(&self, wire: u64, in_flight: u64) -> bool {
-        if let Measuring::Thinning(rest) = self.measuring
-            && in_flight > rest
-        {
+        if matches!(self.measuring, Measuring::Thinning(rest) if in_flight > rest) {
             return false;
         }
         if self.phase == Phase::Alone || self.trials.is_single() {

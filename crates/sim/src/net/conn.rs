@@ -143,10 +143,10 @@ impl End {
     /// Takes up to `room` of the octets that have arrived.
     fn octets(&mut self, now: Instant, room: usize) -> Option<Bytes> {
         let mut octets = Bytes::new();
-        while let Some((at, Arrival::Octets(next))) = self.queue.front_mut()
-            && *at <= now
-            && octets.len() < room
-        {
+        while let Some((at, Arrival::Octets(next))) = self.queue.front_mut() {
+            if *at > now || octets.len() >= room {
+                break;
+            }
             let piece = next.split_to(next.len().min(room - octets.len()));
             let all = next.is_empty();
             octets = join(octets, piece);
