@@ -1,4 +1,4 @@
-//! Other people's clients: slixmpp and QXmpp, each in a small program of `peers/`.
+//! Other people's clients: slixmpp, QXmpp, gloox and libpurple, each in a small program of `peers/`.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -10,7 +10,7 @@ use crate::server::{Account, SECRET};
 /// What a peer's program is to do, its JSON lines being like those of our own binary.
 #[derive(Debug, Clone, Copy)]
 pub enum Task<'a> {
-    /// Take one file into this directory: slixmpp a bare stream, in band or by SOCKS5, QXmpp an offer by SI.
+    /// Take one file into this directory: slixmpp a bare stream, in band or by SOCKS5, the others an offer by SI.
     Receive(&'a Path),
     /// Send this file to a full JID, in blocks of that size where it goes in band.
     Send(&'a Path, &'a str, u16),
@@ -48,35 +48,64 @@ pub fn slixmpp(account: &Account, task: Task<'_>) -> Process {
     Process::start("slixmpp", &mut python)
 }
 
-/// The one way that QXmpp is to go.
+/// The one way that a peer which knows SI is to go.
 #[derive(Debug, Clone, Copy)]
 pub enum Way<'a> {
     /// By IBB.
     InBand,
     /// By SOCKS5 without a proxy.
     Direct,
-    /// By SOCKS5, and as a sender through the proxy with that JID only.
+    /// By SOCKS5, and as a sender through that proxy only: its JID, to gloox `JID HOST PORT`.
     Through(&'a str),
+    /// As it finds best, the only way that libpurple has.
+    Any,
+    /// None: it declines what it is offered.
+    Decline,
+}
+
+impl<'a> Way<'a> {
+    fn text(self) -> &'a str {
+        match self {
+            Self::InBand => "ibb",
+            Self::Direct => "direct",
+            Self::Through(proxy) => proxy,
+            Self::Any => "any",
+            Self::Decline => "decline",
+        }
+    }
 }
 
 /// Runs QXmpp with an account.
 pub fn qxmpp(account: &Account, task: Task<'_>, way: Way<'_>) -> Process {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    let program = PROGRAM.get_or_init(|| build("qxmpp", "libqxmpp-dev qtbase5-dev"));
+    offers("qxmpp", program, account, task, way)
+}
+
+/// Runs gloox with an account.
+pub fn gloox(account: &Account, task: Task<'_>, way: Way<'_>) -> Process {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    let program = PROGRAM.get_or_init(|| build("gloox", "libgloox-dev"));
+    offers("gloox", program, account, task, way)
+}
+
+/// Runs libpurple, what Pidgin and Finch are made of, with an account.
+pub fn purple(account: &Account, task: Task<'_>, way: Way<'_>) -> Process {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    let program = PROGRAM.get_or_init(|| build("purple", "libpurple-dev"));
+    offers("purple", program, account, task, way)
+}
+
+fn offers(name: &str, program: &Path, account: &Account, task: Task<'_>, way: Way<'_>) -> Process {
     assert!(
         account.authority.is_none(),
-        "the QXmpp peer speaks plaintext only"
+        "the {name} peer speaks plaintext only"
     );
-    let method = match way {
-        Way::InBand => "ibb",
-        Way::Direct => "direct",
-        Way::Through(proxy) => proxy,
-    };
-    Process::start(
-        "qxmpp",
-        command(qxmpp_program())
-            .args(account_args(account))
-            .args(task.args())
-            .env("QXMPP_PEER_METHOD", method),
-    )
+    let mut peer = command(program);
+    peer.args(account_args(account))
+        .args(task.args())
+        .env("PEER_METHOD", way.text());
+    Process::start(name, &mut peer)
 }
 
 fn account_args(account: &Account) -> [String; 4] {
@@ -117,31 +146,27 @@ fn python() -> &'static Path {
     })
 }
 
-fn qxmpp_program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let advice = "apt-get install libqxmpp-dev qtbase5-dev cmake g++ pkg-config";
-        let cmake = crate::require("cmake", &["/usr/bin/cmake"], advice);
-        let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers/qxmpp");
-        let configured = Command::new(&cmake)
-            .arg("-S")
-            .arg(peers().join("qxmpp"))
-            .arg("-B")
-            .arg(&build)
-            .output();
-        demand(configured, advice);
-        let built = Command::new(&cmake).arg("--build").arg(&build).output();
-        demand(built, advice);
-        build.join("qxmpp-peer")
-    })
+/// Builds the program of `peers/` of that name, and gives it.
+fn build(name: &str, packages: &str) -> PathBuf {
+    let advice = format!("apt-get install {packages} cmake g++ pkg-config");
+    let cmake = crate::require("cmake", &["/usr/bin/cmake"], &advice);
+    let build = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("target/peers")
+        .join(name);
+    let mut configure = Command::new(&cmake);
+    configure.arg("-S").arg(peers().join(name));
+    demand(configure.arg("-B").arg(&build).output(), name, &advice);
+    let built = Command::new(&cmake).arg("--build").arg(&build).output();
+    demand(built, name, &advice);
+    build.join(format!("{name}-peer"))
 }
 
-fn demand(output: std::io::Result<Output>, advice: &str) {
+fn demand(output: std::io::Result<Output>, name: &str, advice: &str) {
     let output = output.expect("cmake runs");
     let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
     assert!(
         output.status.success(),
-        "the QXmpp peer does not build; it needs: {advice}\n{}{}",
+        "the peer {name} does not build; it needs: {advice}\n{}{}",
         text(&output.stdout),
         text(&output.stderr)
     );

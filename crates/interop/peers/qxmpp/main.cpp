@@ -3,7 +3,7 @@
 //   qxmpp-peer JID PASSWORD HOST PORT receive DIR
 //   qxmpp-peer JID PASSWORD HOST PORT send FILE TO BLOCK_SIZE      QXmpp's block size is fixed: the last one is ignored
 //
-// QXMPP_PEER_METHOD: "ibb", "direct" (SOCKS5 without a proxy), or the JID of the SOCKS5 proxy to use and no other way.
+// PEER_METHOD: "ibb", "direct" (SOCKS5 without a proxy), or the JID of the SOCKS5 proxy to use and no other way.
 // Plaintext only. Prints one JSON object a line: online, offered, done, failed.
 
 #include <QCoreApplication>
@@ -56,11 +56,11 @@ int main(int argc, char *argv[])
     }
 
     QXmppClient client;
-    if (qEnvironmentVariableIsSet("QXMPP_PEER_LOG")) {
+    if (qEnvironmentVariableIsSet("PEER_LOG")) {
         client.logger()->setLoggingType(QXmppLogger::StdoutLogging);
     }
     auto *manager = new QXmppTransferManager;
-    const QString method = qEnvironmentVariable("QXMPP_PEER_METHOD");
+    const QString method = qEnvironmentVariable("PEER_METHOD");
     manager->setSupportedMethods(method == "ibb" ? QXmppTransferJob::InBandMethod : QXmppTransferJob::SocksMethod);
     if (method != "ibb" && method != "direct") {
         manager->setProxy(method);
