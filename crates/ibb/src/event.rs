@@ -56,6 +56,9 @@ pub enum Reason {
         /// Whether more than one block has ever been in flight.
         pipelined: bool,
     },
+    /// The `<close/>` was answered with not-acceptable: the peer has everything, and does not keep
+    /// it.
+    NotTaken(StanzaError),
     /// A block had another number than the next one (XEP-0047, 2.2).
     OutOfSequence {
         /// The number of the next block.
@@ -120,6 +123,7 @@ impl Reason {
         match self {
             Self::Refused(_)
             | Self::DataRefused { .. }
+            | Self::NotTaken(_)
             | Self::PeerClosed { .. }
             | Self::OutOfSequence { .. }
             | Self::BlockTooLarge { .. }
@@ -146,6 +150,7 @@ impl fmt::Display for Reason {
         match self {
             Self::Refused(error) => write!(f, "stream refused: {error}"),
             Self::DataRefused { error, .. } => write!(f, "block refused: {error}"),
+            Self::NotTaken(error) => write!(f, "not kept by the peer: {error}"),
             Self::PeerClosed { unacknowledged, .. } => {
                 write!(
                     f,

@@ -177,6 +177,17 @@ impl Incoming {
         true
     }
 
+    /// Says whether an answer is owed that is not released.
+    pub(crate) fn owes(&self) -> bool {
+        self.owed.len() > self.released
+    }
+
+    /// Takes the id of the next block whose answer is not released: it is refused.
+    pub(crate) fn refuse(&mut self) -> Option<Id> {
+        let owed = self.owed.remove(self.released)?;
+        Some(owed.id)
+    }
+
     /// Takes the id of the next released answer, which is sent now.
     pub(crate) fn answer(&mut self) -> Option<Id> {
         self.released = self.released.checked_sub(1)?;

@@ -15,7 +15,7 @@ use crate::{Blocked, Config, Event};
 use alloc::boxed::Box;
 use bytes::Bytes;
 use bytestreams_machine::{Ids, Instant};
-use bytestreams_stanza::{Iq, Jid, Open, Payload, Sid};
+use bytestreams_stanza::{Iq, Jid, Open, Payload, Sid, StanzaError};
 use core::time::Duration;
 use phase::{OurClose, PeerClose, Phase};
 use silence::Silence;
@@ -245,10 +245,21 @@ impl Session {
     }
 
     /// Cancels the stream: `<close/>` goes at once, or as soon as the peer has answered the
-    /// `<open/>`. Ends in [`Event::Failed`] with [`Reason::Aborted`](crate::Reason).
+    /// `<open/>`; blocks that are not stored are answered with item-not-found. Ends in
+    /// [`Event::Failed`] with [`Reason::Aborted`](crate::Reason).
     pub fn abort(&mut self, now: Instant) {
         self.finished = true;
         self.cancel(now);
+    }
+
+    /// Ends the stream because what came cannot be kept: with `error`, whose condition is best that
+    /// of [`refusal::not_acceptable`](crate::refusal::not_acceptable), are answered the blocks that
+    /// are not stored, and the peer's `<close/>`; where nothing of the peer waits for an answer, its
+    /// next word is, within 10 s. Then it hears that its octets arrived in vain, where a result
+    /// would say that they are kept. Ends as [`Session::abort`] does.
+    pub fn refuse(&mut self, error: StanzaError, now: Instant) {
+        self.finished = true;
+        self.turn_away(error, now);
     }
 
     /// Octets that came and are not stored.

@@ -371,6 +371,7 @@ fn in_band(failure: &ibb::Reason, finished: bool, block: u64) -> Reason {
     match failure {
         ibb::Reason::Refused(error) => refused(Step::Open, error),
         ibb::Reason::DataRefused { error, .. } => refused(Step::Data, error),
+        ibb::Reason::NotTaken(error) => refused(Step::Close, error),
         ibb::Reason::PeerClosed { .. } => Reason::Cancelled { by: Side::Peer },
         ibb::Reason::TimedOut {
             step: ibb::Step::Open,

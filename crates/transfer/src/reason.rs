@@ -1,7 +1,9 @@
 //! Why things fail.
 
+use crate::transfer::Transfer;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use bytestreams_ibb::refusal;
 use bytestreams_stanza::{Condition, StanzaError};
 use core::fmt;
 
@@ -132,6 +134,9 @@ pub enum Step {
     Open,
     /// To acknowledge a block.
     Data,
+    /// To close the stream, once everything was acknowledged. Refused, it says that the file is not
+    /// kept.
+    Close,
 }
 
 /// How a socket ended before its time, as the driver found it.
@@ -187,6 +192,24 @@ pub enum Blocked {
 }
 
 impl Reason {
+    /// Says what a peer is told that sent in vain, so that it does not take the file for kept.
+    /// Nothing where it ended the stream itself, or where a stream that is closed says enough.
+    pub(crate) fn to_sender(&self, transfer: &Transfer) -> Option<StanzaError> {
+        let has_everything = transfer.ended || transfer.has_everything();
+        let text = match self {
+            Self::Incomplete(Incomplete::HashMismatch) => "the file differs from the one announced",
+            Self::Incomplete(Incomplete::NoSpace) => "there is no space left for the file",
+            Self::Incomplete(Incomplete::Other(_)) => "the file could not be stored",
+            Self::TooLong { .. } | Self::RangeIgnored { .. } => "more came than was asked for",
+            Self::Cancelled { by: Side::Us } if has_everything => "the receiver cancelled",
+            _ => return None,
+        };
+        transfer.receives().then(|| StanzaError {
+            text: Some(text.into()),
+            ..refusal::not_acceptable()
+        })
+    }
+
     /// Says whose fault it is.
     pub const fn fault(&self) -> Blame {
         match self {
@@ -202,7 +225,7 @@ impl Reason {
             | Self::TooShort { .. } => Blame::Peer,
             Self::TimedOut { step } => match step {
                 Step::Decision => Blame::Us,
-                Step::Offer | Step::Open | Step::Data => Blame::Peer,
+                Step::Offer | Step::Open | Step::Data | Step::Close => Blame::Peer,
             },
             #[cfg(feature = "socks5")]
             Self::Socks5(reason) => match reason.fault() {
@@ -255,6 +278,7 @@ impl fmt::Display for Reason {
                 Step::Decision => "nobody decided on the offer in time; have the peer send again",
                 Step::Open => "the stream was not opened in time; make sure that the peer is online",
                 Step::Data => "the peer no longer answers; check its connection, then send again",
+                Step::Close => "the end was not answered in time; ask the peer whether it has the file",
             }),
             Self::Stream(reason) => write!(f, "the stream broke: {reason}; send again"),
             #[cfg(feature = "socks5")]
@@ -336,6 +360,9 @@ const fn advice(step: Step, condition: Condition) -> &'static str {
         (Step::Data, Condition::ItemNotFound | Condition::ServiceUnavailable) => {
             "the peer has gone or forgotten the stream; send again"
         }
+        (Step::Data | Step::Close, Condition::NotAcceptable) => {
+            "the peer did not keep the file; send again, or ask it why"
+        }
         _ => "send again, or ask the peer",
     }
 }
@@ -347,6 +374,7 @@ impl fmt::Display for Step {
             Self::Decision => "the decision",
             Self::Open => "the stream",
             Self::Data => "a block",
+            Self::Close => "the file",
         })
     }
 }

@@ -125,7 +125,11 @@ impl Transfers {
     /// place, or not. Only now the peer is told that the stream is closed (at the latest 4 s after
     /// it asked; a socket is closed), and [`Event::Done`] or [`Event::Failed`] follows.
     ///
-    /// It may come earlier: `Ok` when everything announced is stored, `Err` at any time.
+    /// It may come earlier: `Ok` when everything announced is stored, `Err` at any time. In band a
+    /// Sender that has not been told that its file is stored then learns that it is not: by an error
+    /// in the place of the acknowledgements still owed, and of the answer to its `<close/>`. Some
+    /// peers look at the former only, so check what there is to check before the last octets are
+    /// [`Transfers::stored`].
     ///
     /// # Errors
     /// When there is no such transfer, it is one that we offered, or `Ok` was said before

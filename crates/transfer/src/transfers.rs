@@ -241,11 +241,15 @@ impl Transfers {
             return;
         };
         let mut closing = false;
+        let refusal = outcome.as_ref().err().and_then(|r| r.to_sender(transfer));
         let stage = core::mem::replace(&mut transfer.stage, Stage::Over);
         if let Stage::Socks5(phase) = stage {
             self.abandon(id, *phase, now);
         } else if let Stage::InBand(mut session) = stage {
-            session.abort(now);
+            match refusal {
+                Some(error) => session.refuse(error, now),
+                None => session.abort(now),
+            }
             let stanzas = core::iter::from_fn(|| session.poll_output());
             let stanzas = stanzas.filter_map(|output| match output {
                 Output::Stanza(stanza) => Some(Output::Stanza(stanza)),

@@ -4,7 +4,7 @@ use super::{OurClose, PeerClose, Phase, Session};
 use crate::{Event, Reason, Step, refusal};
 use alloc::boxed::Box;
 use bytestreams_machine::Instant;
-use bytestreams_stanza::{Close, Id, Iq, IqBody, Payload};
+use bytestreams_stanza::{Close, Id, Iq, IqBody, Payload, StanzaError};
 use core::mem;
 
 impl Session {
@@ -32,6 +32,7 @@ impl Session {
             | Phase::Closing(_)
             | Phase::PeerClosing(_)
             | Phase::Crossing(..)
+            | Phase::Refusing { .. }
             | Phase::Over) => self.phase = phase,
         }
         let writable =
@@ -74,16 +75,17 @@ impl Session {
     /// Ends the stream because something is wrong, closing what is open.
     pub(super) fn fail(&mut self, reason: Reason) {
         match mem::replace(&mut self.phase, Phase::Over) {
-            Phase::Opening { .. } | Phase::Open { .. } => {
-                self.release_all();
+            Phase::Opening { .. } | Phase::Open { .. } | Phase::Refusing { .. } => {
                 self.outputs.stop_sending();
                 self.send_close();
+                self.refuse_owed(&refusal::unknown());
             }
             Phase::PeerClosing(theirs) | Phase::Crossing(_, theirs) => {
                 self.outputs.stop_sending();
+                self.refuse_owed(&refusal::unknown());
                 self.answer_close(*theirs.request);
             }
-            Phase::Closing(_) => {}
+            Phase::Closing(_) => self.refuse_owed(&refusal::unknown()),
             Phase::Over => return,
         }
         self.end(Event::Failed(reason));
@@ -98,8 +100,54 @@ impl Session {
             | Phase::Closing(_)
             | Phase::PeerClosing(_)
             | Phase::Crossing(..)
+            | Phase::Refusing { .. }
             | Phase::Over => self.fail(Reason::Aborted),
         }
+    }
+
+    /// Ends the stream because the application does not take what came.
+    pub(super) fn turn_away(&mut self, error: StanzaError, now: Instant) {
+        match mem::replace(&mut self.phase, Phase::Over) {
+            // The peer does not wait for anything by which it could be told: its next word is
+            // answered.
+            Phase::Open { .. } if !self.incoming.owes() => {
+                self.outputs.stop_sending();
+                self.outgoing.clear();
+                self.phase = Phase::Refusing {
+                    error: Box::new(error),
+                    due: now + Self::DELIVER_WITHIN,
+                };
+            }
+            Phase::PeerClosing(theirs) | Phase::Crossing(_, theirs) => {
+                self.refuse_owed(&error);
+                self.refuse_close(*theirs.request, error);
+                self.end(Event::Failed(Reason::Aborted));
+            }
+            phase @ (Phase::Open { .. } | Phase::Closing(_)) => {
+                self.refuse_owed(&error);
+                self.phase = phase;
+                self.fail(Reason::Aborted);
+            }
+            phase @ (Phase::Opening { .. } | Phase::Refusing { .. } | Phase::Over) => {
+                self.phase = phase;
+                self.cancel(now);
+            }
+        }
+    }
+
+    /// Answers with an error the blocks that are not stored.
+    fn refuse_owed(&mut self, error: &StanzaError) {
+        while let Some(id) = self.incoming.refuse() {
+            let error = IqBody::Error(Box::new(error.clone()));
+            let answer = Iq::answer(Some(self.peer.clone()), id, error);
+            self.outputs.stanza(answer);
+        }
+    }
+
+    fn refuse_close(&mut self, request: Id, error: StanzaError) {
+        let error = IqBody::Error(Box::new(error));
+        let answer = Iq::answer(Some(self.peer.clone()), request, error);
+        self.outputs.stanza(answer);
     }
 
     /// Takes the peer's `<close/>`.
@@ -121,6 +169,11 @@ impl Session {
             }
             Phase::Open { .. } => self.phase = Phase::PeerClosing(theirs),
             Phase::Closing(ours) => self.phase = Phase::Crossing(ours, theirs),
+            Phase::Refusing { error, .. } => {
+                self.refuse_close(*theirs.request, *error);
+                self.end(Event::Failed(Reason::Aborted));
+                return;
+            }
             phase @ (Phase::PeerClosing(_) | Phase::Crossing(..)) => {
                 // A repetition gets the answer of the first; another request one of its own.
                 let repeated = match &phase {
@@ -130,6 +183,7 @@ impl Session {
                     Phase::Opening { .. }
                     | Phase::Open { .. }
                     | Phase::Closing(_)
+                    | Phase::Refusing { .. }
                     | Phase::Over => false,
                 };
                 self.phase = phase;
@@ -168,7 +222,7 @@ impl Session {
         }
     }
 
-    fn closed_early(&self) -> Reason {
+    pub(super) fn closed_early(&self) -> Reason {
         Reason::PeerClosed {
             unacknowledged: self.outgoing.unacknowledged(),
             pipelined: self.outgoing.pipelined(),
@@ -176,15 +230,27 @@ impl Session {
     }
 
     /// Takes the answer to our `<close/>`, result or error: either way the stream is closed
-    /// (XEP-0047, 2.3).
-    pub(super) fn close_answered(&mut self) {
-        match mem::replace(&mut self.phase, Phase::Over) {
-            Phase::Closing(_) => self.end(Event::Closed),
-            Phase::Crossing(_, theirs) => self.phase = Phase::PeerClosing(theirs),
-            phase @ (Phase::Opening { .. }
-            | Phase::Open { .. }
-            | Phase::PeerClosing(_)
-            | Phase::Over) => self.phase = phase,
+    /// (XEP-0047, 2.3). One error says more: that what was sent is not taken.
+    pub(super) fn close_answered(&mut self, error: Option<&StanzaError>) {
+        let not_taken = error.filter(|e| e.condition == refusal::not_acceptable().condition);
+        match (mem::replace(&mut self.phase, Phase::Over), not_taken) {
+            (Phase::Closing(_), None) => self.end(Event::Closed),
+            (Phase::Closing(_), Some(error)) => {
+                self.end(Event::Failed(Reason::NotTaken(error.clone())));
+            }
+            (Phase::Crossing(_, theirs), None) => self.phase = Phase::PeerClosing(theirs),
+            (Phase::Crossing(_, theirs), Some(error)) => {
+                self.phase = Phase::PeerClosing(theirs);
+                self.fail(Reason::NotTaken(error.clone()));
+            }
+            (
+                phase @ (Phase::Opening { .. }
+                | Phase::Open { .. }
+                | Phase::PeerClosing(_)
+                | Phase::Refusing { .. }
+                | Phase::Over),
+                _,
+            ) => self.phase = phase,
         }
     }
 
@@ -227,16 +293,16 @@ impl Session {
                     self.phase = Phase::PeerClosing(theirs);
                 }
             }
+            phase @ Phase::Refusing { .. } => {
+                self.phase = phase;
+                self.fail(Reason::Aborted);
+            }
             phase @ (Phase::Open { .. } | Phase::Over) => self.phase = phase,
         }
     }
 
     /// Takes the answer to our `<open/>`.
-    pub(super) fn open_answered(
-        &mut self,
-        error: Option<&bytestreams_stanza::StanzaError>,
-        now: Instant,
-    ) {
+    pub(super) fn open_answered(&mut self, error: Option<&StanzaError>, now: Instant) {
         let Phase::Opening { aborted, .. } = &self.phase else {
             return;
         };
@@ -269,7 +335,7 @@ impl Session {
     }
 
     /// The block size to ask for next when the peer wants smaller blocks (XEP-0047, 2.1).
-    fn smaller(&self, error: &bytestreams_stanza::StanzaError) -> Option<u16> {
+    fn smaller(&self, error: &StanzaError) -> Option<u16> {
         let size = self.config.block_size;
         let least = self.config.min_block_size.max(1);
         (error.condition == refusal::too_large().condition && size > least)

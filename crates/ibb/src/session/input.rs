@@ -113,13 +113,14 @@ impl Session {
         match &self.phase {
             Phase::Opening { request, .. } if **request == *id => self.open_answered(error, now),
             Phase::Closing(ours) | Phase::Crossing(ours, _) if *ours.request == *id => {
-                self.close_answered();
+                self.close_answered(error);
             }
             Phase::Opening { .. }
             | Phase::Open { .. }
             | Phase::Closing(_)
             | Phase::PeerClosing(_)
             | Phase::Crossing(..)
+            | Phase::Refusing { .. }
             | Phase::Over => {
                 return self.block_answered(id, error, false, now)
                     || self.silence_answered(id, error, now);
@@ -156,6 +157,14 @@ impl Session {
                 }
                 self.advance(now);
             }
+            // It closed before it took this one.
+            Answered::Refused(error)
+                if self.phase.is_peer_closing()
+                    && error.condition == refusal::unknown().condition =>
+            {
+                let reason = self.closed_early();
+                self.fail(reason);
+            }
             Answered::Refused(error) => self.fail(Reason::DataRefused { error, pipelined }),
         }
         true
@@ -180,6 +189,10 @@ impl Session {
 
     /// Takes a block (XEP-0047, 2.2).
     fn data(&mut self, via: Via, data: Data, now: Instant) {
+        if let Phase::Refusing { error, .. } = &self.phase {
+            let error = (**error).clone();
+            return self.refuse_block(&via, error, Reason::Aborted);
+        }
         if !self.phase.hears() {
             let verdict = self.incoming.repeated(data.seq, via.id());
             return self.repeated(&via, &verdict);
@@ -202,13 +215,13 @@ impl Session {
             Verdict::Repeated | Verdict::AnsweredBefore => self.repeated(&via, &verdict),
             Verdict::OutOfSequence { expected } => {
                 let reason = Reason::OutOfSequence { expected, got: seq };
-                self.refuse(&via, refusal::out_of_sequence(), reason);
+                self.refuse_block(&via, refusal::out_of_sequence(), reason);
             }
             Verdict::TooLarge => {
                 let reason = Reason::BlockTooLarge { octets, block_size };
-                self.refuse(&via, refusal::bad_request(), reason);
+                self.refuse_block(&via, refusal::bad_request(), reason);
             }
-            Verdict::Overrun => self.refuse(&via, refusal::overrun(), Reason::Overrun),
+            Verdict::Overrun => self.refuse_block(&via, refusal::overrun(), Reason::Overrun),
         }
     }
 
@@ -217,7 +230,11 @@ impl Session {
         match &mut self.phase {
             Phase::Open { quiet, .. } => *quiet = None,
             Phase::Closing(ours) => ours.due = now + Self::CLOSE_WITHIN,
-            Phase::Opening { .. } | Phase::PeerClosing(_) | Phase::Crossing(..) | Phase::Over => {}
+            Phase::Opening { .. }
+            | Phase::PeerClosing(_)
+            | Phase::Crossing(..)
+            | Phase::Refusing { .. }
+            | Phase::Over => {}
         }
         if self.incoming.tells_readable() {
             self.outputs.event(Event::Readable);
@@ -251,7 +268,7 @@ impl Session {
 
     fn bad_data(&mut self, via: &Via, fault: Fault) {
         if self.phase.hears() {
-            self.refuse(via, refusal::bad_request(), Reason::BadData(fault));
+            self.refuse_block(via, refusal::bad_request(), Reason::BadData(fault));
         } else {
             let answer = self.refusal(via, refusal::unknown());
             self.outputs.reply(answer);
@@ -259,7 +276,7 @@ impl Session {
     }
 
     /// Answers a block with an error behind all answers that are owed, and closes.
-    fn refuse(&mut self, via: &Via, error: StanzaError, reason: Reason) {
+    fn refuse_block(&mut self, via: &Via, error: StanzaError, reason: Reason) {
         self.release_all();
         let answer = self.refusal(via, error);
         self.outputs

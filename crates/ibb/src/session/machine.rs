@@ -77,6 +77,7 @@ impl Machine for Session {
             | Phase::Closing(_)
             | Phase::PeerClosing(_)
             | Phase::Crossing(..)
+            | Phase::Refusing { .. }
             | Phase::Over => None,
         };
         [

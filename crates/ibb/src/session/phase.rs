@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 use bytestreams_machine::Instant;
-use bytestreams_stanza::Id;
+use bytestreams_stanza::{Id, StanzaError};
 
 /// Where a stream stands, with what only matters there. Ids are boxed to keep an idle session
 /// small.
@@ -27,6 +27,12 @@ pub(super) enum Phase {
     PeerClosing(PeerClose),
     /// The two crossed: both wait.
     Crossing(OurClose, PeerClose),
+    /// The application does not take what came: the peer's next block or its `<close/>` is answered
+    /// so.
+    Refusing {
+        error: Box<StanzaError>,
+        due: Instant,
+    },
     /// The terminal event is told, or in the queue.
     Over,
 }
@@ -50,12 +56,21 @@ impl Phase {
         matches!(self, Self::Over)
     }
 
+    /// Says whether the peer's `<close/>` waits for our answer.
+    pub(super) fn is_peer_closing(&self) -> bool {
+        matches!(self, Self::PeerClosing(_) | Self::Crossing(..))
+    }
+
     /// Says whether octets of ours may go at `now`.
     pub(super) fn may_speak(&self, now: Instant) -> bool {
         match self {
             Self::Open { quiet, .. } => quiet.is_none_or(|until| until <= now),
             Self::PeerClosing(_) => true,
-            Self::Opening { .. } | Self::Closing(_) | Self::Crossing(..) | Self::Over => false,
+            Self::Opening { .. }
+            | Self::Closing(_)
+            | Self::Crossing(..)
+            | Self::Refusing { .. }
+            | Self::Over => false,
         }
     }
 
@@ -63,14 +78,18 @@ impl Phase {
     pub(super) fn hears(&self) -> bool {
         match self {
             Self::Open { .. } | Self::Closing(_) => true,
-            Self::Opening { .. } | Self::PeerClosing(_) | Self::Crossing(..) | Self::Over => false,
+            Self::Opening { .. }
+            | Self::PeerClosing(_)
+            | Self::Crossing(..)
+            | Self::Refusing { .. }
+            | Self::Over => false,
         }
     }
 
     /// Says when it ends by itself.
     pub(super) fn due(&self) -> Option<Instant> {
         match self {
-            Self::Opening { due, .. } => Some(*due),
+            Self::Opening { due, .. } | Self::Refusing { due, .. } => Some(*due),
             Self::Closing(ours) => Some(ours.due),
             Self::PeerClosing(theirs) => Some(theirs.due),
             Self::Crossing(ours, theirs) => Some(ours.due.min(theirs.due)),

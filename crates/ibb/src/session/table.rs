@@ -29,12 +29,14 @@ const PHASES: &[&str] = &[
     "PeerClosing",
     "PeerClosing, unanswered block",
     "Crossing",
+    "Refusing",
     "Over",
 ];
 
 const INPUTS: &[&str] = &[
     "result",
     "error cancel",
+    "error not-acceptable",
     "error resource-constraint modify",
     "error wait",
     "result to nothing",
@@ -47,6 +49,7 @@ const INPUTS: &[&str] = &[
     "finish",
     "confirm_close",
     "abort",
+    "refuse",
     "deadline",
 ];
 
@@ -104,6 +107,9 @@ fn in_phase(name: &str) -> Session {
     if name.starts_with("PeerClosing") || name == "Crossing" {
         take(&mut session, "first", close("s"));
     }
+    if name == "Refusing" {
+        session.refuse(crate::refusal::not_acceptable(), now());
+    }
     if name == "Over" {
         session.abort(now());
     }
@@ -131,6 +137,7 @@ fn give(session: &mut Session, phase: &str, input: &str) -> Option<bool> {
     Some(match input {
         "result" => take(session, id, IqBody::Result(None)),
         "error cancel" => take(session, id, error(ErrorType::Cancel, C::ItemNotFound)),
+        "error not-acceptable" => take(session, id, error(ErrorType::Cancel, C::NotAcceptable)),
         "error resource-constraint modify" => {
             let error = error(ErrorType::Modify, C::ResourceConstraint);
             take(session, id, error)
@@ -160,6 +167,10 @@ fn give(session: &mut Session, phase: &str, input: &str) -> Option<bool> {
         }
         "abort" => {
             session.abort(now());
+            return None;
+        }
+        "refuse" => {
+            session.refuse(crate::refusal::not_acceptable(), now());
             return None;
         }
         "deadline" => {
@@ -215,6 +226,7 @@ fn phase_of(session: &Session) -> &'static str {
         Phase::PeerClosing(_) if idle => "PeerClosing",
         Phase::PeerClosing(_) => "PeerClosing, unanswered block",
         Phase::Crossing(..) => "Crossing",
+        Phase::Refusing { .. } => "Refusing",
         Phase::Over => "Over",
     }
 }

@@ -50,7 +50,13 @@ fn all() -> Vec<Reason> {
             all.push(Reason::Connection(end));
         }
     }
-    for step in [Step::Offer, Step::Decision, Step::Open, Step::Data] {
+    for step in [
+        Step::Offer,
+        Step::Decision,
+        Step::Open,
+        Step::Data,
+        Step::Close,
+    ] {
         all.push(Reason::TimedOut { step });
         for condition in [Condition::ServiceUnavailable, Condition::NotAcceptable] {
             let error = Box::new(condition.into());

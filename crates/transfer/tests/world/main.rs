@@ -134,7 +134,15 @@ fn cancelling_and_declining_leave_nothing_behind() {
     seeds(0..worlds(4000), |chooser| {
         let mut world = world(chooser, 4, true);
         world.link.faults = Faults::HARMLESS;
-        run(&mut world, chooser)
+        let outcome = run(&mut world, chooser)?;
+        let [left, right] = [&world.left.app, &world.right.app];
+        for (sender, receiver) in [(left, right), (right, left)] {
+            let in_vain = receiver.not_kept.iter().find(|k| sender.sent.contains(k));
+            if let Some(kind) = in_vain {
+                return Err(world.broken(format!("file {kind} is sent and not kept")));
+            }
+        }
+        Ok(outcome)
     });
 }
 

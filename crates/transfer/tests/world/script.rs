@@ -48,6 +48,8 @@ pub(crate) struct Receiving {
     pub(crate) conn: Option<ConnId>,
     /// The disk is busy until then.
     busy: Option<Instant>,
+    /// It was, for longer than the peer waits.
+    slow: bool,
     /// A bare stream is given up then.
     patience: Option<Instant>,
 }
@@ -77,6 +79,10 @@ pub(crate) struct Script {
     pub(crate) sending: BTreeMap<TransferId, Sending>,
     pub(crate) receiving: BTreeMap<TransferId, Receiving>,
     pub(crate) tally: Tally,
+    /// The files that were sent, and those that came and were not kept, which the peer heard in
+    /// time.
+    pub(crate) sent: Vec<u8>,
+    pub(crate) not_kept: Vec<u8>,
     idle: bool,
     pub(crate) wrong: Option<String>,
 }
@@ -101,6 +107,8 @@ impl Script {
             sending: BTreeMap::new(),
             receiving: BTreeMap::new(),
             tally: Tally::default(),
+            sent: Vec::new(),
+            not_kept: Vec::new(),
             idle: true,
             wrong: None,
         }
@@ -192,6 +200,7 @@ impl Script {
             completed: false,
             conn: None,
             busy: None,
+            slow: false,
             patience: (!announced).then(|| cx.now + BARE_PATIENCE),
         };
         self.receiving.insert(id, receiving);
@@ -241,6 +250,20 @@ impl Script {
                 }
                 if self.moody && cx.chooser.rarely(40) {
                     receiving.busy = Some(cx.now + Duration::from_secs(6));
+                    receiving.slow = true;
+                }
+                let last = receiving.until.is_some_and(|most| until >= most);
+                if last && self.moody && cx.chooser.rarely(30) {
+                    receiving.completed = true;
+                    receiving.busy = None;
+                    if machine
+                        .completed(*id, Err(Incomplete::HashMismatch), cx.now)
+                        .is_ok()
+                        && !receiving.slow
+                    {
+                        self.not_kept.push(receiving.kind);
+                    }
+                    break;
                 }
                 machine.stored(*id, block.len(), cx.now);
             }
@@ -251,6 +274,9 @@ impl Script {
                 }
                 receiving.completed = true;
                 let result = if self.moody && cx.chooser.rarely(30) {
+                    if receiving.until.is_some() && receiving.conn.is_none() && !receiving.slow {
+                        self.not_kept.push(receiving.kind);
+                    }
                     Err(Incomplete::HashMismatch)
                 } else {
                     Ok(())
@@ -329,6 +355,7 @@ impl App for Script {
                     let whole = sending.at == sending.until;
                     self.demand(whole || !sending.announced, "done means sent");
                     self.tally.sent += 1;
+                    self.sent.extend(sending.announced.then_some(sending.kind));
                     self.tally.by_socket += u32::from(sending.conn.is_some());
                 } else if let Some(receiving) = self.receiving.remove(&id) {
                     let whole = receiving.until.is_none_or(|most| receiving.at == most);
