@@ -62,7 +62,8 @@ pub enum WindowPolicy {
     Fixed(NonZeroU16),
     /// As much as the path takes without delaying other stanzas: towards peers that are known to
     /// handle blocks in order (the feature
-    /// [`IBB_PIPELINE`](bytestreams_stanza::ns::IBB_PIPELINE)).
+    /// [`IBB_PIPELINE`](bytestreams_stanza::ns::IBB_PIPELINE)). With the feature `adaptive`.
+    #[cfg(feature = "adaptive")]
     Adaptive,
 }
 

@@ -127,6 +127,7 @@ impl Outgoing {
         Self {
             window: match policy {
                 WindowPolicy::Fixed(blocks) => Window::fixed(blocks),
+                #[cfg(feature = "adaptive")]
                 WindowPolicy::Adaptive => Window::adaptive(),
             },
             carrier,

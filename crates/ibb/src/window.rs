@@ -1,12 +1,17 @@
 //! How much may be in flight.
 
+#[cfg(feature = "adaptive")]
 mod adaptive;
+#[cfg(feature = "adaptive")]
 mod pace;
-#[cfg(test)]
+#[cfg(all(test, feature = "adaptive"))]
 mod tests;
+#[cfg(feature = "adaptive")]
 mod trials;
 
+#[cfg(feature = "adaptive")]
 use adaptive::Adaptive;
+#[cfg(feature = "adaptive")]
 use alloc::boxed::Box;
 use bytestreams_machine::Instant;
 use core::num::NonZeroU16;
@@ -25,11 +30,17 @@ pub(crate) struct Window {
 enum Policy {
     Fixed(u16),
     /// Boxed, since it is four times the rest of an idle session's direction.
+    #[cfg(feature = "adaptive")]
     Adaptive(Box<Adaptive>),
 }
 
+#[cfg_attr(
+    not(feature = "adaptive"),
+    expect(unused_variables, reason = "a fixed window counts blocks")
+)]
 impl Window {
     /// The most that is ever in flight, in octets on the wire; a single block may exceed it.
+    #[cfg(feature = "adaptive")]
     pub(crate) const MAX: u64 = 1024 * 1024;
 
     /// Keeps `blocks` blocks in flight.
@@ -38,6 +49,7 @@ impl Window {
     }
 
     /// Follows the delay of the path.
+    #[cfg(feature = "adaptive")]
     pub(crate) fn adaptive() -> Self {
         Self::new(Policy::Adaptive(Box::new(Adaptive::new())))
     }
@@ -52,13 +64,14 @@ impl Window {
 
     /// Says whether a block of so many octets on the wire may go.
     pub(crate) fn may_send(&self, wire_octets: usize) -> bool {
-        let wire = wire_octets as u64;
         if self.blocks == 0 {
             return true;
         }
         match &self.policy {
             Policy::Fixed(blocks) => self.blocks < u32::from(*blocks),
+            #[cfg(feature = "adaptive")]
             Policy::Adaptive(adaptive) => {
+                let wire = wire_octets as u64;
                 self.octets + wire <= Self::MAX && adaptive.may_send(wire, self.octets)
             }
         }
@@ -67,6 +80,7 @@ impl Window {
     /// Notes that a block went.
     pub(crate) fn sent(&mut self, now: Instant, wire_octets: usize) {
         let wire = wire_octets as u64;
+        #[cfg(feature = "adaptive")]
         if let Policy::Adaptive(adaptive) = &mut self.policy {
             adaptive.sent(wire, self.octets, now);
         }
@@ -77,6 +91,7 @@ impl Window {
     /// Notes that a block was acknowledged.
     pub(crate) fn acked(&mut self, now: Instant, sent_at: Instant, wire_octets: usize) {
         let wire = wire_octets as u64;
+        #[cfg(feature = "adaptive")]
         if let Policy::Adaptive(adaptive) = &mut self.policy {
             adaptive.acked(wire, sent_at, now);
         }
@@ -91,6 +106,7 @@ impl Window {
         self.octets = 0;
         match &mut self.policy {
             Policy::Fixed(blocks) => *blocks = 1,
+            #[cfg(feature = "adaptive")]
             Policy::Adaptive(adaptive) => **adaptive = Adaptive::new(),
         }
     }
@@ -101,6 +117,7 @@ impl Window {
     pub(crate) fn wants_sign(&self, blocks: usize, wire_octets: usize) -> bool {
         match &self.policy {
             Policy::Fixed(all) => blocks * 2 >= usize::from(*all),
+            #[cfg(feature = "adaptive")]
             Policy::Adaptive(adaptive) => wire_octets as u64 * 8 >= adaptive.octets(),
         }
     }
@@ -110,6 +127,7 @@ impl Window {
     pub(crate) fn chunk(&self, block_size: u16) -> usize {
         let size = match &self.policy {
             Policy::Fixed(_) => block_size,
+            #[cfg(feature = "adaptive")]
             Policy::Adaptive(adaptive) => block_size.min(adaptive.chunk()),
         };
         usize::from(if size < 3 { size } else { size - size % 3 })

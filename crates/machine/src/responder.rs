@@ -3,23 +3,26 @@
 use crate::{Input, Instant, Machine, Output};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use base64::Engine;
+#[cfg(feature = "server")]
+use bytestreams_stanza::Caps;
 use bytestreams_stanza::{
-    Caps, Condition, DiscoInfo, ErrorType, Fault, Identity, Iq, IqBody, Payload, Stanza,
+    Condition, DiscoInfo, ErrorType, Fault, Identity, Iq, IqBody, Payload, Stanza,
     StanzaError, ns,
 };
 use core::convert::Infallible;
-use sha1::{Digest, Sha1};
 
 /// Answers disco#info and disco#items (XEP-0030) from a list of features, ping (XEP-0199), and
 /// everything else with an error, so that no request stays without an answer.
+///
+/// Without the feature `server` it knows no disco#items, and has no capabilities to tell.
 #[derive(Clone, Debug)]
 pub struct Responder {
+    #[cfg(feature = "server")]
     node: Arc<str>,
     info: DiscoInfo,
+    #[cfg(feature = "server")]
     ver: Arc<str>,
     answers: VecDeque<Stanza>,
 }
@@ -32,7 +35,12 @@ impl Responder {
     /// Makes a responder that is `identity` and can do `features`, beside disco itself and ping.
     /// `node` names the software (XEP-0115).
     pub fn new(node: &str, identity: Identity, features: &[&str]) -> Self {
-        let own = [ns::DISCO_INFO, ns::DISCO_ITEMS, ns::PING];
+        let own = [
+            ns::DISCO_INFO,
+            #[cfg(feature = "server")]
+            ns::DISCO_ITEMS,
+            ns::PING,
+        ];
         let mut all: Vec<Arc<str>> = own.iter().chain(features).map(|&f| Arc::from(f)).collect();
         all.sort_unstable();
         all.dedup();
@@ -41,15 +49,20 @@ impl Responder {
             identities: Vec::from([identity]),
             features: all,
         };
+        #[cfg(not(feature = "server"))]
+        let _ = node;
         Self {
+            #[cfg(feature = "server")]
             node: Arc::from(node),
+            #[cfg(feature = "server")]
             ver: verification(&info),
             info,
             answers: VecDeque::new(),
         }
     }
 
-    /// The entity capabilities to put into presence (XEP-0115).
+    /// The entity capabilities to put into presence (XEP-0115). With the feature `server`.
+    #[cfg(feature = "server")]
     pub fn caps(&self) -> Caps {
         Caps {
             node: self.node.clone(),
@@ -78,6 +91,7 @@ impl Responder {
                 }
                 _ => iq.error(Condition::ItemNotFound),
             },
+            #[cfg(feature = "server")]
             Payload::DiscoItems(query) if is_get => match &query.node {
                 None => iq.result(Some(Payload::DiscoItems(Box::default()))),
                 Some(_) => iq.error(Condition::ItemNotFound),
@@ -97,6 +111,9 @@ impl Responder {
 
     /// Says whether a disco#info query is about us: no node, or the one of our caps.
     fn knows(&self, node: Option<&str>) -> bool {
+        #[cfg(not(feature = "server"))]
+        return node.is_none();
+        #[cfg(feature = "server")]
         node.is_none_or(|node| {
             node.strip_prefix(&*self.node)
                 .and_then(|rest| rest.strip_prefix('#'))
@@ -136,8 +153,12 @@ impl Machine for Responder {
 }
 
 /// The verification string of XEP-0115, section 5.1, over sorted features.
+#[cfg(feature = "server")]
 fn verification(info: &DiscoInfo) -> Arc<str> {
-    let mut text = String::new();
+    use base64::Engine;
+    use sha1::{Digest, Sha1};
+
+    let mut text = alloc::string::String::new();
     for identity in &info.identities {
         text.push_str(&identity.category);
         text.push('/');
@@ -154,7 +175,7 @@ fn verification(info: &DiscoInfo) -> Arc<str> {
     Arc::from(base64::engine::general_purpose::STANDARD.encode(digest))
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "server"))]
 mod tests {
     use super::*;
     use bytestreams_stanza::{Invalid, Jid, StanzaError};

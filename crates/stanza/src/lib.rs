@@ -47,7 +47,10 @@
 //!
 //! # Features
 //!
-//! None is on by default. `std` picks the processor's best base64 at run time, and reads and writes
+//! On by default are `server`, what links to a server need beside those to a peer (resource binding,
+//! the handshake of components, disco#items, priority and capabilities in presence), and `socks5`, the
+//! payload of SOCKS5 bytestreams. Without them those payloads are unknown ones, and a microcontroller
+//! saves some KiB of code. `std` picks the processor's best base64 at run time, and reads and writes
 //! blocks by a way of their own. `quick-xml` (with `std`), `minidom` (with `std`) and `rxml`
 //! (without) are doors beside [`door::Plain`], which is always there. A feature only adds. The target
 //! needs atomics with compare-and-swap.

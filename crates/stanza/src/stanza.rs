@@ -57,6 +57,8 @@ pub struct Message {
 }
 
 /// `<presence/>`, as far as file transfer needs it.
+///
+/// Without the feature `server` neither priority nor capabilities are read or written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Presence {
     /// Who sent it.

@@ -202,7 +202,8 @@ impl Default for Options {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Window {
     /// As many as the path takes without delay, towards a peer that says that it handles blocks in
-    /// order (the feature `urn:x-bytestreams:ibb-pipeline:1`); one towards others.
+    /// order (the feature `urn:x-bytestreams:ibb-pipeline:1`); one towards others, and without this
+    /// crate's feature `adaptive`.
     #[default]
     Auto,
     /// This many, whoever the peer is.

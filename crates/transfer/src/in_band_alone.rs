@@ -81,10 +81,6 @@ impl Transfers {
         self.get(id).is_ok_and(Transfer::is_expected)
     }
 
-    pub(crate) const fn queried(&self, iq: Iq, _now: Instant) -> Option<Iq> {
-        Some(iq)
-    }
-
     pub(crate) const fn try_hosts(&self, _id: TransferId, _iq: &Iq, _now: Instant) {}
 
     pub(crate) const fn finish_socket(

@@ -240,7 +240,7 @@ impl Transfers {
         let Stage::Asked(asked, _) = &mut transfer.stage else {
             return false;
         };
-        if !matches!(asked.body, IqBody::Set(Payload::Bytestreams(_))) {
+        if matches!(asked.body, IqBody::Set(Payload::Open(_))) {
             return false;
         }
         let refusal = asked.error(refusal::not_acceptable());

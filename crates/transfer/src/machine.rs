@@ -100,6 +100,7 @@ impl Transfers {
                 self.opened(&iq, now);
                 None
             }
+            #[cfg(feature = "socks5")]
             IqBody::Set(Payload::Bytestreams(_)) => self.queried(iq, now).map(Stanza::Iq),
             IqBody::Set(Payload::Close(close)) if self.closed_early(&iq, &close.sid, now) => None,
             IqBody::Set(payload) => {

@@ -274,6 +274,7 @@ impl Transfers {
         config.block_size = config.block_size.min(config.max_block_size);
         config.window = match choices.window {
             Window::Blocks(blocks) => WindowPolicy::Fixed(blocks),
+            #[cfg(feature = "adaptive")]
             Window::Auto if pipeline => WindowPolicy::Adaptive,
             Window::Auto => WindowPolicy::ONE,
         };

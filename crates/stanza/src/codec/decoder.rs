@@ -3,7 +3,7 @@
 use super::draft::{AnyDraft, name_of};
 use super::error::ErrorDraft;
 use super::presence::PresenceDraft;
-use super::{Collect, Node, Tools, child, payload};
+use super::{Collect, Node, SERVER, Tools, child, payload};
 use crate::base64::{Base64, Base64Error, is_space};
 use crate::intern::Interner;
 use crate::slab::Slab;
@@ -332,8 +332,8 @@ impl Decoder {
     fn begin_child(&mut self, stanza: Node, ns: &str, name: &str) -> Option<Node> {
         let of_content = ns == self.head.content();
         match (stanza, name) {
-            (Node::Presence, "priority") if of_content => return Some(Node::Priority),
-            (Node::Presence, "c") if ns == ns::CAPS => return Some(Node::Caps),
+            (Node::Presence, "priority") if SERVER && of_content => return Some(Node::Priority),
+            (Node::Presence, "c") if SERVER && ns == ns::CAPS => return Some(Node::Caps),
             (Node::Presence, _) => return None,
             (_, "error") if of_content && self.head.ty == Type::Error => {
                 // The first one counts.
@@ -394,7 +394,7 @@ impl Decoder {
             }
             return;
         }
-        if self.head.kind == Some(Node::Presence) {
+        if SERVER && self.head.kind == Some(Node::Presence) {
             self.presence.attr(node, name, value, &self.tools);
             return;
         }
@@ -488,7 +488,7 @@ impl Decoder {
             if let Some(error) = self.error.as_mut().filter(|_| whole) {
                 error.close(node, &self.text);
             }
-        } else if self.head.kind == Some(Node::Presence) {
+        } else if SERVER && self.head.kind == Some(Node::Presence) {
             if whole {
                 self.presence.close(node, &self.text);
             }

@@ -1,8 +1,11 @@
 //! The payload under way, whichever it is.
 
+#[cfg(feature = "socks5")]
 use super::bytestreams::BytestreamsDraft;
-use super::disco::{BindDraft, InfoDraft, ItemsDraft, PingDraft};
+use super::disco::{InfoDraft, PingDraft};
 use super::ibb::IbbDraft;
+#[cfg(feature = "server")]
+use super::server::{BindDraft, ItemsDraft};
 use super::si::SiDraft;
 use super::{Draft, Node, Tools};
 use crate::{Fault, Invalid, Payload, Sid, ns};
@@ -15,10 +18,13 @@ use bytes::Bytes;
 pub(super) enum AnyDraft {
     None,
     Ibb(IbbDraft),
+    #[cfg(feature = "socks5")]
     Bytestreams(Box<BytestreamsDraft>),
     Si(Box<SiDraft>),
     Info(Box<InfoDraft>),
+    #[cfg(feature = "server")]
     Items(Box<ItemsDraft>),
+    #[cfg(feature = "server")]
     Bind(BindDraft),
     Ping(PingDraft),
     /// One that broke its grammar, with the stream that it named.
@@ -31,10 +37,13 @@ macro_rules! each {
             Self::None => $otherwise,
             Self::Broken(..) => $otherwise,
             Self::Ibb($draft) => $do,
+            #[cfg(feature = "socks5")]
             Self::Bytestreams($draft) => $do,
             Self::Si($draft) => $do,
             Self::Info($draft) => $do,
+            #[cfg(feature = "server")]
             Self::Items($draft) => $do,
+            #[cfg(feature = "server")]
             Self::Bind($draft) => $do,
             Self::Ping($draft) => $do,
         }
@@ -45,10 +54,13 @@ impl AnyDraft {
     pub(super) fn new(node: Node) -> Self {
         match node {
             Node::Open | Node::Data | Node::Close => Self::Ibb(IbbDraft::new(node)),
+            #[cfg(feature = "socks5")]
             Node::Bytestreams => Self::Bytestreams(Box::default()),
             Node::Si => Self::Si(Box::default()),
             Node::DiscoInfo => Self::Info(Box::default()),
+            #[cfg(feature = "server")]
             Node::DiscoItems => Self::Items(Box::default()),
+            #[cfg(feature = "server")]
             Node::Bind => Self::Bind(BindDraft::default()),
             Node::Ping => Self::Ping(PingDraft),
             _ => Self::None,
@@ -103,10 +115,13 @@ impl AnyDraft {
             Self::None => return None,
             Self::Broken(fault, _) => Err(fault),
             Self::Ibb(draft) => draft.finish(),
+            #[cfg(feature = "socks5")]
             Self::Bytestreams(draft) => draft.finish(),
             Self::Si(draft) => draft.finish(),
             Self::Info(draft) => draft.finish(),
+            #[cfg(feature = "server")]
             Self::Items(draft) => draft.finish(),
+            #[cfg(feature = "server")]
             Self::Bind(draft) => draft.finish(),
             Self::Ping(draft) => draft.finish(),
         };

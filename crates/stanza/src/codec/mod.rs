@@ -6,6 +6,7 @@
 // The tables of a grammar list what is known; everything else is passed over.
 #![allow(clippy::wildcard_enum_match_arm)]
 
+#[cfg(feature = "socks5")]
 mod bytestreams;
 mod decoder;
 mod disco;
@@ -13,6 +14,8 @@ mod draft;
 mod error;
 mod ibb;
 mod presence;
+#[cfg(feature = "server")]
+mod server;
 mod si;
 mod stanza;
 
@@ -21,8 +24,15 @@ pub use decoder::{DecodeError, Decoder};
 use crate::base64::{Base64, is_space};
 use crate::intern::Interner;
 use crate::slab::Slab;
-use crate::{Fault, Jid, Limits, Payload, Sid, Token, TokenSink, ns};
+#[cfg(any(feature = "server", feature = "socks5"))]
+use crate::Jid;
+use crate::{Fault, Limits, Payload, Sid, Token, TokenSink, ns};
 use alloc::sync::Arc;
+
+/// Whether what links to a server need is read and written.
+pub(crate) const SERVER: bool = cfg!(feature = "server");
+/// Whether the payload of SOCKS5 bytestreams is.
+const SOCKS5: bool = cfg!(feature = "socks5");
 
 /// The elements that mean something here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,9 +85,11 @@ pub(crate) enum Collect {
 /// The known element of that name within `parent`.
 pub(crate) fn child(parent: Node, ns: &str, name: &str) -> Option<Node> {
     Some(match (parent, ns, name) {
-        (Node::Bytestreams, ns::BYTESTREAMS, "streamhost") => Node::StreamHost,
-        (Node::Bytestreams, ns::BYTESTREAMS, "streamhost-used") => Node::StreamHostUsed,
-        (Node::Bytestreams, ns::BYTESTREAMS, "activate") => Node::Activate,
+        (Node::Bytestreams, ns::BYTESTREAMS, "streamhost") if SOCKS5 => Node::StreamHost,
+        (Node::Bytestreams, ns::BYTESTREAMS, "streamhost-used") if SOCKS5 => {
+            Node::StreamHostUsed
+        }
+        (Node::Bytestreams, ns::BYTESTREAMS, "activate") if SOCKS5 => Node::Activate,
         (Node::Si, ns::FILE_TRANSFER, "file") => Node::File,
         (Node::File, ns::FILE_TRANSFER, "desc") => Node::Desc,
         (Node::File, ns::FILE_TRANSFER, "range") => Node::Range,
@@ -89,9 +101,9 @@ pub(crate) fn child(parent: Node, ns: &str, name: &str) -> Option<Node> {
         (Node::Choice, ns::DATA_FORMS, "value") => Node::ChoiceValue,
         (Node::DiscoInfo, ns::DISCO_INFO, "identity") => Node::Identity,
         (Node::DiscoInfo, ns::DISCO_INFO, "feature") => Node::DiscoFeature,
-        (Node::DiscoItems, ns::DISCO_ITEMS, "item") => Node::Item,
-        (Node::Bind, ns::BIND, "jid") => Node::BindJid,
-        (Node::Bind, ns::BIND, "resource") => Node::BindResource,
+        (Node::DiscoItems, ns::DISCO_ITEMS, "item") if SERVER => Node::Item,
+        (Node::Bind, ns::BIND, "jid") if SERVER => Node::BindJid,
+        (Node::Bind, ns::BIND, "resource") if SERVER => Node::BindResource,
         (Node::Error, ns::STANZA_ERRORS, "text") => Node::ErrorText,
         (Node::Error, ns::STANZA_ERRORS, name) => {
             Node::ErrorCondition(crate::Condition::from_name(name)?)
@@ -107,12 +119,12 @@ pub(crate) fn payload(ns: &str, name: &str) -> Option<Node> {
         (ns::IBB, "data") => Node::Data,
         (ns::IBB, "open") => Node::Open,
         (ns::IBB, "close") => Node::Close,
-        (ns::BYTESTREAMS, "query") => Node::Bytestreams,
+        (ns::BYTESTREAMS, "query") if SOCKS5 => Node::Bytestreams,
         (ns::SI, "si") => Node::Si,
         (ns::DISCO_INFO, "query") => Node::DiscoInfo,
-        (ns::DISCO_ITEMS, "query") => Node::DiscoItems,
+        (ns::DISCO_ITEMS, "query") if SERVER => Node::DiscoItems,
         (ns::PING, "ping") => Node::Ping,
-        (ns::BIND, "bind") => Node::Bind,
+        (ns::BIND, "bind") if SERVER => Node::Bind,
         _ => return None,
     })
 }
@@ -287,6 +299,7 @@ pub(crate) fn sid(text: &str, tools: &mut Tools) -> Result<Sid, Fault> {
 }
 
 /// Reads an address that comes once and is not worth a place in the cache.
+#[cfg(any(feature = "server", feature = "socks5"))]
 pub(crate) fn jid(text: &str, what: &'static str) -> Result<Jid, Fault> {
     Jid::new(trim(text)).map_err(|_| Fault::BadValue(what))
 }

@@ -1,6 +1,6 @@
 //! Presence (RFC 6121, 4.7) and entity capabilities (XEP-0115).
 
-use super::{Emit, Node, Tools, shared, trim};
+use super::{Emit, Node, SERVER, Tools, shared, trim};
 use crate::{Caps, Jid, Presence, PresenceType, TokenSink, ns};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -20,7 +20,7 @@ impl Presence {
                 PresenceType::Other => Some("unsubscribed"),
             },
         )?;
-        if self.priority != 0 {
+        if SERVER && self.priority != 0 {
             let digits = super::Decimal::new(self.priority.unsigned_abs().into());
             sink.open(ns::CLIENT, "priority")?;
             if self.priority < 0 {
@@ -29,7 +29,7 @@ impl Presence {
             sink.text(digits.as_str())?;
             sink.close()?;
         }
-        if let Some(caps) = &self.caps {
+        if let Some(caps) = self.caps.as_ref().filter(|_| SERVER) {
             sink.open(ns::CAPS, "c")?;
             sink.attr("hash", &caps.hash)?;
             sink.attr("node", &caps.node)?;
@@ -69,6 +69,9 @@ impl PresenceDraft {
     }
 
     pub(crate) fn finish(self) -> (i8, Option<Box<Caps>>) {
+        if !SERVER {
+            return (0, None);
+        }
         // Without `hash` it is the form of before version 1.4, of no use here.
         let caps = match (self.node, self.ver, self.hash) {
             (Some(node), Some(ver), Some(hash)) => Some(Box::new(Caps { node, ver, hash })),

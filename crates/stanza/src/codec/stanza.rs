@@ -81,11 +81,14 @@ impl Payload {
             Self::Open(open) => open.emit(sink),
             Self::Data(data) => data.emit(sink),
             Self::Close(close) => close.emit(sink),
+            #[cfg(feature = "socks5")]
             Self::Bytestreams(query) => query.emit(sink),
             Self::Si(si) => si.emit(sink),
             Self::DiscoInfo(query) => query.emit(sink),
+            #[cfg(feature = "server")]
             Self::DiscoItems(query) => query.emit(sink),
             Self::Ping => sink.leaf(ns::PING, "ping", ""),
+            #[cfg(feature = "server")]
             Self::Bind(bind) => bind.emit(sink),
             Self::Invalid(invalid) => emit_empty(&invalid.ns, &invalid.name, sink),
             Self::Unknown { ns, name } => emit_empty(ns, name, sink),

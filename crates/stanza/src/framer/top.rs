@@ -1,6 +1,7 @@
 //! What stands at the top level of a stream: stanzas, and the few elements of the stream itself.
 
 use super::Frame;
+use crate::codec::SERVER;
 use crate::{Decoder, Token, TokenSink, ns};
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -98,7 +99,7 @@ impl<'a> TopSink<'a> {
         if self.depth == 1 {
             self.kind = match (ns, name) {
                 (_, "iq" | "message" | "presence") if ns == self.content => Kind::Stanza,
-                (_, "handshake") if ns == self.content => Kind::Handshake,
+                (_, "handshake") if SERVER && ns == self.content => Kind::Handshake,
                 (ns::STREAM, "features") => Kind::Features,
                 (ns::STREAM, "error") => Kind::Error,
                 _ => Kind::Unknown,

@@ -26,17 +26,20 @@ pub enum Payload {
     Data(Data),
     /// `<close/>` (XEP-0047)
     Close(Close),
-    /// `<query/>` of SOCKS5 Bytestreams (XEP-0065)
+    /// `<query/>` of SOCKS5 Bytestreams (XEP-0065); with the feature `socks5`.
+    #[cfg(feature = "socks5")]
     Bytestreams(Box<Bytestreams>),
     /// `<si/>` (XEP-0095)
     Si(Box<Si>),
     /// `<query/>` of disco#info (XEP-0030)
     DiscoInfo(Box<DiscoInfo>),
-    /// `<query/>` of disco#items (XEP-0030)
+    /// `<query/>` of disco#items (XEP-0030); with the feature `server`.
+    #[cfg(feature = "server")]
     DiscoItems(Box<DiscoItems>),
     /// `<ping/>` (XEP-0199)
     Ping,
-    /// `<bind/>` (RFC 6120, 7)
+    /// `<bind/>` (RFC 6120, 7); with the feature `server`.
+    #[cfg(feature = "server")]
     Bind(Bind),
     /// A child that breaks its own grammar, or a stanza that breaks our limits.
     Invalid(Box<Invalid>),

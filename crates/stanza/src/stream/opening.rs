@@ -1,16 +1,14 @@
 //! Setting streams up, without I/O.
 
 use super::write_stream_error;
-use crate::{
-    Bind, Frame, Header, Id, Iq, IqBody, Jid, OutBuf, Payload, Stanza, StanzaError, StreamError,
-    XmlWriter, ns,
-};
+use crate::{Frame, Header, Jid, OutBuf, StanzaError, StreamError, ns};
+#[cfg(feature = "server")]
+use crate::{Bind, Id, Iq, IqBody, Payload, Stanza, XmlWriter};
 use alloc::boxed::Box;
+#[cfg(feature = "server")]
 use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
-use core::fmt::Write;
-use sha1::{Digest, Sha1};
 
 /// Sets a stream up: writes what is to be said and takes the frames that come.
 ///
@@ -59,10 +57,12 @@ impl OpeningError {
 
 enum State {
     /// A component awaits the server's header.
+    #[cfg(feature = "server")]
     ComponentHeader {
         secret: String,
     },
     /// A component awaits the answer to its handshake.
+    #[cfg(feature = "server")]
     Handshake {
         header: Header,
     },
@@ -74,6 +74,7 @@ enum State {
         id: Arc<str>,
     },
     /// A client awaits its resource.
+    #[cfg(feature = "server")]
     Bound {
         id: Id,
     },
@@ -83,7 +84,8 @@ enum State {
 impl Opening {
     /// Begins the stream of an external component (XEP-0114, section 3).
     ///
-    /// `component` is the domain that the component serves.
+    /// `component` is the domain that the component serves. With the feature `server`.
+    #[cfg(feature = "server")]
     pub fn component(component: &Jid, secret: &str) -> Self {
         let mut opening = Self::of(State::ComponentHeader {
             secret: String::from(secret),
@@ -116,7 +118,8 @@ impl Opening {
 
     /// Binds a resource on a client's stream that is open and authenticated (RFC 6120, 7).
     ///
-    /// Without `resource` the server chooses one.
+    /// Without `resource` the server chooses one. With the feature `server`.
+    #[cfg(feature = "server")]
     pub fn bind(id: Id, resource: Option<&str>) -> Self {
         let mut opening = Self::of(State::Bound { id: id.clone() });
         let bind = Payload::Bind(Bind {
@@ -159,6 +162,7 @@ impl Opening {
 
     fn due(&mut self, frame: Frame) -> Result<Option<Opened>, OpeningError> {
         match (core::mem::replace(&mut self.state, State::Ended), frame) {
+            #[cfg(feature = "server")]
             (State::ComponentHeader { secret }, Frame::Header(header)) => {
                 let Some(id) = header
                     .id
@@ -173,6 +177,7 @@ impl Opening {
                 self.state = State::Handshake { header };
                 Ok(None)
             }
+            #[cfg(feature = "server")]
             (State::Handshake { header }, Frame::Handshake(_)) => Ok(Some(Opened {
                 header: Some(header),
                 jid: None,
@@ -198,6 +203,7 @@ impl Opening {
                 }))
             }
             (State::Answer, Frame::Header(_)) => self.fail(OpeningError::BadHeader),
+            #[cfg(feature = "server")]
             (State::Bound { id }, Frame::Stanza(Stanza::Iq(iq))) if iq.id == id => match iq.body {
                 IqBody::Result(Some(Payload::Bind(Bind { jid: Some(jid), .. }))) => {
                     Ok(Some(Opened {
@@ -211,6 +217,7 @@ impl Opening {
                 }
             },
             // Servers may say more to a client whose resource is on its way.
+            #[cfg(feature = "server")]
             (state @ State::Bound { .. }, _) => {
                 self.state = state;
                 Ok(None)
@@ -250,7 +257,11 @@ fn serverless_header(from: Option<&Jid>, to: Option<&Jid>, id: Option<Arc<str>>)
 
 /// Appends the lower-case hexadecimal SHA-1 of the stream's identifier and the secret (XEP-0114,
 /// section 3).
+#[cfg(feature = "server")]
 fn write_handshake(id: &str, secret: &str, out: &mut OutBuf) {
+    use core::fmt::Write;
+    use sha1::{Digest, Sha1};
+
     let digest = Sha1::new().chain_update(id).chain_update(secret).finalize();
     for octet in digest {
         // Writing into the buffer cannot fail.
@@ -262,10 +273,13 @@ impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The secret stays out of it.
         f.write_str(match self {
+            #[cfg(feature = "server")]
             Self::ComponentHeader { .. } => "ComponentHeader",
+            #[cfg(feature = "server")]
             Self::Handshake { .. } => "Handshake",
             Self::Answer => "Answer",
             Self::Request { .. } => "Request",
+            #[cfg(feature = "server")]
             Self::Bound { .. } => "Bound",
             Self::Ended => "Ended",
         })
@@ -286,7 +300,7 @@ impl fmt::Display for OpeningError {
 
 impl core::error::Error for OpeningError {}
 
-#[cfg(test)]
+#[cfg(all(test, feature = "server"))]
 mod tests {
     use super::*;
 
