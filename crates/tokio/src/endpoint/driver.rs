@@ -43,6 +43,8 @@ pub struct Driver<L> {
     trace: Option<Trace>,
     /// Why the link ended, until what came before is heard.
     failed: Option<LinkError>,
+    /// Whether the machine had room for more input when it was last asked.
+    wants_input: bool,
     phase: Phase,
 }
 
@@ -75,6 +77,7 @@ impl<L: StanzaLink> Driver<L> {
             wakes: Vec::new(),
             trace: None,
             failed: None,
+            wants_input: true,
             phase: Phase::Running,
         }
     }
@@ -124,6 +127,7 @@ impl<L: StanzaLink> Driver<L> {
             batch,
             wakes,
             trace,
+            wants_input,
             phase,
             ..
         } = self;
@@ -146,6 +150,8 @@ impl<L: StanzaLink> Driver<L> {
             let _ = state.stack.machine.ended(id, Err(ConnEnd::Reset), now);
         }
         let gone = *phase == Phase::Lingering;
+        // What a link left unwritten when it broke holds up nothing.
+        let is_full = |link: &L| !gone && link.buffered() >= WRITE_MARK;
         let mut send = |stanza: &Stanza, link: &mut L| {
             if gone {
                 return;
@@ -155,14 +161,14 @@ impl<L: StanzaLink> Driver<L> {
             }
             link.write(stanza);
         };
-        while link.buffered() < WRITE_MARK
+        while !is_full(link)
             && let Some(stanza) = state.outgoing.pop_front()
         {
             send(&stanza, link);
         }
         // What a deadline brings is heard even when the link is stuck: it may be its end.
         let urgent = state.stack.poll_timeout().is_some_and(|due| due <= now);
-        let mut full = link.buffered() >= WRITE_MARK;
+        let mut full = is_full(link);
         let mut silent = false;
         let mut events = core::mem::take(&mut state.inbox);
         let mut again = false;
@@ -177,7 +183,7 @@ impl<L: StanzaLink> Driver<L> {
                     }
                     Output::Event(event) => events.push(event),
                 }
-                full = link.buffered() >= WRITE_MARK;
+                full = is_full(link);
                 if full && !urgent {
                     ControlFlow::Break(())
                 } else {
@@ -193,6 +199,7 @@ impl<L: StanzaLink> Driver<L> {
         }
         state.inbox = events;
         state.expire(now, wakes);
+        *wants_input = state.stack.machine.wants_input();
         let due = match (state.stack.poll_timeout(), state.requests.next()) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -202,7 +209,6 @@ impl<L: StanzaLink> Driver<L> {
             again,
             silent,
             due: due.map(|at| shared.moment(at)),
-            wants_input: state.stack.machine.wants_input(),
             closing: matches!(state.link, LinkState::Closing),
         };
         drop(guard);
@@ -228,10 +234,10 @@ impl<L: StanzaLink> Driver<L> {
     }
 
     fn run(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
-        let mut wants_input = true;
         for _ in 0..ROUNDS {
+            let wants_input = self.wants_input;
             let more = if wants_input { self.read(cx)? } else { false };
-            let sockets = self.sockets.poll(cx);
+            let sockets = self.sockets.poll(cx, wants_input);
             let cranked = self.crank(cx);
             let flushed = match self.link.poll_flush(cx) {
                 Poll::Ready(result) => {
@@ -246,8 +252,7 @@ impl<L: StanzaLink> Driver<L> {
             if cranked.closing && flushed && !cranked.full && !cranked.again {
                 return Poll::Ready(Ok(()));
             }
-            let input = cranked.wants_input && (more || !wants_input);
-            wants_input = cranked.wants_input;
+            let input = self.wants_input && (more || !wants_input);
             let output = (cranked.full && flushed) || cranked.again || sockets;
             if !input && !output && !self.poll_deadline(cranked.due, cx) {
                 return Poll::Pending;
@@ -263,7 +268,7 @@ impl<L: StanzaLink> Driver<L> {
             if !self.shared.lock().is_busy() {
                 return Poll::Ready(());
             }
-            let more = self.sockets.poll(cx);
+            let more = self.sockets.poll(cx, self.wants_input);
             let cranked = self.crank(cx);
             if cranked.silent {
                 return Poll::Ready(());
@@ -298,7 +303,6 @@ struct Cranked {
     again: bool,
     silent: bool,
     due: Option<tokio::time::Instant>,
-    wants_input: bool,
     closing: bool,
 }
 

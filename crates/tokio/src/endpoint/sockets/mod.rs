@@ -163,7 +163,11 @@ impl Sockets {
     }
 
     /// Sees what happened. Follow with [`Sockets::inputs`]; true when there is more to see at once.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> bool {
+    ///
+    /// Unless the machine `wants_input` nobody comes in: who connects waits with the system, which
+    /// bounds that. What happens to the connections that there are is told all the same. They are
+    /// few, each has no more than a handshake to say, and some make room for others by it.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, wants_input: bool) -> bool {
         let Self {
             next,
             listening,
@@ -178,7 +182,7 @@ impl Sockets {
             conns.insert(id, Conn::new(stream));
             id
         };
-        for (&listen, listening) in listening.iter_mut() {
+        for (&listen, listening) in listening.iter_mut().filter(|_| wants_input) {
             while seen.inputs.len() < INPUTS && conns.len() < CONNECTIONS {
                 let Poll::Ready((stream, from)) = listening.poll_accept(cx) else {
                     break;

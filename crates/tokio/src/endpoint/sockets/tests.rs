@@ -35,7 +35,7 @@ impl Scene {
     /// Waits until something happened.
     async fn seen(&mut self) -> Vec<NetInput> {
         poll_fn(|cx| {
-            let more = self.sockets.poll(cx);
+            let more = self.sockets.poll(cx, true);
             let seen: Vec<NetInput> = self.sockets.inputs().collect();
             if seen.is_empty() && !more {
                 Poll::Pending
@@ -85,7 +85,7 @@ async fn a_handshake_is_read_and_no_octet_of_what_follows() {
     // More is not read, whatever comes and ends.
     there.write_all(&octets).await.expect("room");
     there.shutdown().await.expect("an open socket");
-    let more = poll_fn(|cx| Poll::Ready(scene.sockets.poll(cx))).await;
+    let more = poll_fn(|cx| Poll::Ready(scene.sockets.poll(cx, true))).await;
     assert!(!more && scene.sockets.inputs().next().is_none());
     // It is the application's.
     scene.tell(NetCommand::Send(conn, Bytes::from_static(b"reply")));
@@ -120,7 +120,7 @@ async fn what_is_given_back_is_shut_down_and_read_to_its_end() {
     let ((), seen) = tokio::join!(ending, scene.seen());
     assert_eq!(seen, [NetInput::Closed(conn)]);
     scene.tell(NetCommand::Close(conn));
-    assert!(!poll_fn(|cx| Poll::Ready(scene.sockets.poll(cx))).await);
+    assert!(!poll_fn(|cx| Poll::Ready(scene.sockets.poll(cx, true))).await);
     assert!(scene.sockets.conns.is_empty());
 }
 
@@ -137,7 +137,7 @@ async fn a_reset_behind_the_last_octet_is_no_end() {
     there.set_zero_linger().expect("an option");
     drop(there);
     let broken = poll_fn(|cx| {
-        let _ = scene.sockets.poll(cx);
+        let _ = scene.sockets.poll(cx, true);
         let broken: Vec<TransferId> = scene.sockets.broken().collect();
         if broken.is_empty() {
             Poll::Pending
@@ -188,4 +188,32 @@ async fn nobody_comes_in_where_nobody_listens_any_more() {
     let addr = there.peer_addr().expect("an address");
     scene.tell(NetCommand::Unlisten(LISTEN));
     assert!(TcpStream::connect(addr).await.is_err());
+}
+
+#[tokio::test]
+async fn nobody_comes_in_while_the_machine_wants_no_input() {
+    let mut scene = Scene::new();
+    scene.tell(NetCommand::Listen(LISTEN));
+    let [NetInput::Listening(LISTEN, addr)] = scene.seen().await[..] else {
+        panic!("one address");
+    };
+    // The system has taken them; they wait for us.
+    let mut there = Vec::new();
+    for _ in 0..3 {
+        there.push(TcpStream::connect(addr).await.expect("a connection"));
+    }
+    for _ in 0..100 {
+        let more = poll_fn(|cx| Poll::Ready(scene.sockets.poll(cx, false))).await;
+        assert!(!more && scene.sockets.inputs().next().is_none());
+        tokio::task::yield_now().await;
+    }
+    assert!(scene.sockets.conns.is_empty());
+    // They were kept, and come in once they are wanted.
+    let mut came = 0;
+    while came < there.len() {
+        for input in scene.seen().await {
+            assert!(matches!(input, NetInput::Accepted { .. }), "{input:?}");
+            came += 1;
+        }
+    }
 }
