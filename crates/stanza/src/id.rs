@@ -4,11 +4,18 @@ use alloc::sync::Arc;
 use core::fmt;
 use smallvec::SmallVec;
 
-/// An `id` attribute; up to 40 octets are held without allocating.
+/// An `id` attribute; up to [`Id::INLINE`] octets are held without allocating.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Id(SmallVec<[u8; 40]>);
+pub struct Id(SmallVec<[u8; Id::INLINE]>);
 
 impl Id {
+    /// The octets that are held without allocating.
+    pub const INLINE: usize = 40;
+
+    /// The longest identifier that a decoder takes, in octets: each that is to be answered is held
+    /// until it is. The stanza of a longer one is let go.
+    pub const MAX: usize = 1024;
+
     /// The octets of the identifier, which are UTF-8.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0

@@ -7,7 +7,7 @@ mod common;
 
 use bytestreams_stanza::door::{Context, Door, DoorError, Plain, QuickXml, Rxml, XmlFault};
 use bytestreams_stanza::{
-    Condition, Decoder, Fault, Invalid, Iq, IqBody, Limits, Payload, Stanza, ns,
+    Condition, Decoder, Fault, Frame, Framer, Invalid, Iq, IqBody, Limits, Payload, Stanza, ns,
 };
 use common::minidom::Minidom;
 use common::{files, read};
@@ -304,6 +304,52 @@ fn many_namespaces_cost_little() {
     let mut decoder = Decoder::new(Limits::DEFAULT);
     let refused = QuickXml::default().read(text.as_bytes(), &Context::default(), &mut decoder);
     assert_eq!(refused, Err(DoorError::Xml(XmlFault::Restricted)));
+}
+
+#[test]
+fn an_id_is_taken_up_to_1_kib() {
+    let text = |len| format!("<iq id='{}' type='result'/>", "i".repeat(len));
+    for (len, taken) in [(1024, true), (1025, false)] {
+        let mut decoder = Decoder::new(Limits::DEFAULT);
+        let context = Context::default();
+        let stanza = read(
+            &mut QuickXml::default(),
+            text(len).as_bytes(),
+            &context,
+            &mut decoder,
+        );
+        assert_eq!(stanza.is_ok(), taken, "{len}");
+        assert_eq!(framed(&text(len)).is_some(), taken, "{len}");
+    }
+}
+
+/// What the framer makes of a stanza, by its short way where that takes it.
+fn framed(text: &str) -> Option<Stanza> {
+    let context = Context::new(ns::CLIENT);
+    let mut framer = Framer::inside(QuickXml::default(), Limits::DEFAULT, context);
+    let mut input = text.as_bytes();
+    match framer.next(&mut input) {
+        Some(Ok(Frame::Stanza(stanza))) => Some(stanza),
+        _ => None,
+    }
+}
+
+#[test]
+fn what_a_room_says_to_all_is_no_block_by_the_short_way_either() {
+    for (kind, taken) in [
+        ("", true),
+        ("type='chat'", true),
+        ("type='groupchat'", false),
+    ] {
+        let stanza = framed(&format!(
+            "<message {kind} id='1'><data xmlns='http://jabber.org/protocol/ibb' seq='1' \
+             sid='s'>AAEC</data></message>"
+        ));
+        let Some(Stanza::Message(message)) = stanza else {
+            panic!("{stanza:?}");
+        };
+        assert_eq!(message.payload.is_some(), taken, "{kind}");
+    }
 }
 
 #[test]

@@ -100,6 +100,8 @@ enum Type {
     Result,
     Error,
     Unavailable,
+    /// A message to a room, or to nobody in particular.
+    ToMany,
     Other,
 }
 
@@ -122,7 +124,7 @@ impl Head {
                 Ok(jid) => self.to = Some(jid),
                 Err(_) => self.bad = Some("to"),
             },
-            "id" if value.len() > tools.limits.text => self.bad = Some("id"),
+            "id" if value.len() > tools.limits.text.min(Id::MAX) => self.bad = Some("id"),
             "id" => self.id = Some(Id::from(value)),
             "type" => {
                 self.ty = match value {
@@ -131,6 +133,7 @@ impl Head {
                     "result" => Type::Result,
                     "error" => Type::Error,
                     "unavailable" => Type::Unavailable,
+                    "groupchat" | "headline" => Type::ToMany,
                     _ => Type::Other,
                 }
             }
@@ -345,6 +348,8 @@ impl Decoder {
                     }
                 };
             }
+            // Octets come from one to one, and a room removes whoever answers it with an error.
+            (Node::Message, _) if self.head.ty == Type::ToMany => return None,
             // What an error echoes of a request says nothing new.
             (Node::Iq, _) if self.head.ty == Type::Error => return None,
             _ => {}

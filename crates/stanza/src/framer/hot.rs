@@ -97,7 +97,7 @@ fn block(
     };
     match (is_iq, head.ty) {
         (true, Some(b"set")) if id.is_some() => {}
-        (false, ty) if ty != Some(b"error") => {}
+        (false, None | Some(b"normal" | b"chat")) => {}
         _ => return None,
     }
     let text = octets.get(data.end..data_end.start)?;
@@ -290,7 +290,7 @@ fn address(octets: Option<&[u8]>, tools: &mut Tools) -> Option<Option<Jid>> {
 
 #[inline]
 fn identifier(octets: &[u8], tools: &Tools) -> Option<Id> {
-    if octets.len() > tools.limits.text {
+    if octets.len() > tools.limits.text.min(Id::MAX) {
         return None;
     }
     core::str::from_utf8(octets).ok().map(Id::from)
