@@ -39,6 +39,8 @@ pub(crate) enum Verdict {
 pub(crate) struct Incoming {
     unread: VecDeque<Bytes>,
     owed: VecDeque<Owed>,
+    /// Octets of the ids in `owed` that have no room within it.
+    long_ids: usize,
     /// How many of `owed`, from the front, are to be sent.
     released: usize,
     expected: u16,
@@ -78,17 +80,24 @@ impl Incoming {
             _ => return Verdict::TooLarge,
         };
         let blocks = self.owed.len().max(self.unread.len()) + 1;
-        let held = self.buffered() + usize::from(len) + blocks * Config::BLOCK_OVERHEAD;
+        let held = self.buffered()
+            + usize::from(len)
+            + blocks * Config::BLOCK_OVERHEAD
+            + self.long_ids
+            + id.map_or(0, excess);
         if held > room {
             return Verdict::Overrun;
         }
         match (id, mark) {
-            (Some(id), _) => self.owed.push_back(Owed {
-                id: id.clone(),
-                arrived: now,
-                seq: data.seq,
-                len,
-            }),
+            (Some(id), _) => {
+                self.long_ids += excess(id);
+                self.owed.push_back(Owed {
+                    id: id.clone(),
+                    arrived: now,
+                    seq: data.seq,
+                    len,
+                });
+            }
             (None, Some(mark)) => self.remember(data.seq, mark),
             (None, None) => {}
         }
@@ -185,6 +194,7 @@ impl Incoming {
     /// Takes the id of the next block whose answer is not released: it is refused.
     pub(crate) fn refuse(&mut self) -> Option<Id> {
         let owed = self.owed.remove(self.released)?;
+        self.long_ids -= excess(&owed.id);
         Some(owed.id)
     }
 
@@ -192,6 +202,7 @@ impl Incoming {
     pub(crate) fn answer(&mut self) -> Option<Id> {
         self.released = self.released.checked_sub(1)?;
         let owed = self.owed.pop_front()?;
+        self.long_ids -= excess(&owed.id);
         self.remember(owed.seq, &owed.id);
         Some(owed.id)
     }
@@ -207,6 +218,12 @@ impl Incoming {
         let next = self.owed.get(self.released)?;
         Some(next.arrived + Self::ANSWER_WITHIN)
     }
+}
+
+/// What an id costs beside [`Config::BLOCK_OVERHEAD`].
+fn excess(id: &Id) -> usize {
+    let len = id.as_bytes().len();
+    if len > Id::INLINE { len } else { 0 }
 }
 
 fn slot(seq: u16) -> usize {

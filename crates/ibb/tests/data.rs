@@ -499,3 +499,24 @@ fn octets_flow_both_ways_at_once() {
     assert_eq!(b.received, octets(60_000));
     assert_eq!(a.received, octets(33_333));
 }
+
+/// Small blocks under long ids, which are held for their answers.
+#[test]
+fn long_ids_count_for_what_is_held() {
+    let mut end = responder(config(|_| {}));
+    let mut held = 0;
+    for seq in 0..10_000_u16 {
+        let id = format!("{seq:01024}");
+        end.gets(data(&id, seq, b"a"), at(0));
+        if end.session.is_closed() {
+            break;
+        }
+        held += id.len() + 1;
+    }
+    assert!(end.session.is_closed());
+    assert!((900_000..=1_048_576).contains(&held), "{held}");
+    assert_eq!(
+        end.told(),
+        [Event::Readable, Event::Failed(Reason::Overrun)]
+    );
+}
