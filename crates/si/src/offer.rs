@@ -218,6 +218,13 @@ impl Proposal {
 }
 
 fn read_result(offered: &[Method], from: Jid, si: &Si) -> OfferEvent {
+    if si
+        .feature
+        .as_ref()
+        .is_some_and(|form| form.kind == FormType::Cancel)
+    {
+        return OfferEvent::Refused(Refusal::Declined(None));
+    }
     let values = si.feature.iter().flat_map(chosen);
     let values: Methods = values.collect();
     let methods: Methods = offered

@@ -250,3 +250,15 @@ fn an_offer_without_answer_times_out() {
         None
     );
 }
+
+#[test]
+fn a_form_that_is_cancelled_declines() {
+    let mut si = submit(&[(STREAM_METHOD, &[ns::IBB])]);
+    if let Some(form) = &mut si.feature {
+        form.kind = FormType::Cancel;
+    }
+    assert_eq!(
+        outcome(result(si)),
+        OfferEvent::Refused(Refusal::Declined(None))
+    );
+}
