@@ -24,10 +24,11 @@
 //!
 //! # Threads
 //!
-//! Two for each link, one that reads and one that writes and keeps the deadlines; one for each
-//! listening socket beside it, each connection that is being made, and each connection that is
-//! there; one more while a file goes by a socket. Whoever changes the machine turns its crank, under
-//! one lock that nobody holds while it waits. All threads end with the [`Endpoint`], whose last
+//! Two for each link, one that reads and one that keeps the deadlines and writes what the system
+//! does not take at once; one for each listening socket beside it, each connection that is being
+//! made, and each connection that is there; one more while a file goes by a socket. Whoever changes
+//! the machine turns its crank, under one lock that nobody holds while it waits or writes, and
+//! writes what comes of it where that does not wait. All threads end with the [`Endpoint`], whose last
 //! handle waits for them when it is dropped.
 //!
 //! Out of scope: what the protocols say, which is the business of `bytestreams-transfer`.

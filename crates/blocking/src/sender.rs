@@ -3,8 +3,8 @@
 use crate::endpoint::{Canceller, Endpoint, Step, Transfer};
 use crate::file::exchange::{Course, Original, SendError, SendFile, Sent, conn_end};
 use crate::file::haul::{self, Broken};
-use crate::file::{PIECE, Reading, Source, SourceError};
-use bytes::{Bytes, BytesMut};
+use crate::file::{Pieces, Reading, Source, SourceError};
+use bytes::Bytes;
 use bytestreams_stanza::{Jid, Sid};
 use bytestreams_transfer::{Event, Reason};
 use core::fmt;
@@ -67,7 +67,10 @@ pub struct Sending {
 #[expect(clippy::large_enum_variant, reason = "there is one a transfer")]
 enum Moving {
     Nothing,
-    InBand(Reading, Bytes),
+    /// With the piece that goes next.
+    InBand(Pieces, Bytes),
+    /// All is read.
+    Last,
     BySocket(JoinHandle<Hauled>),
 }
 
@@ -131,7 +134,8 @@ impl Sending {
         transfer.step(|ground| match moving {
             Moving::Nothing => false,
             // An event tells what became of the stream, where it takes no more.
-            Moving::InBand(_, piece) => matches!(ground.write(piece), Some(Ok(()))),
+            Moving::InBand(_, piece) => ground.put(piece) == Ok(true),
+            Moving::Last => matches!(ground.write(&mut Bytes::new()), Some(Ok(()))),
             Moving::BySocket(_) => core::mem::take(&mut ground.slot.hauled),
         })
     }
@@ -139,7 +143,7 @@ impl Sending {
     /// Begins to move octets.
     fn begin(&mut self, reading: Reading, by_socket: bool) -> Moving {
         if !by_socket {
-            return Moving::InBand(reading, Bytes::new());
+            return Moving::InBand(Pieces::new(reading), Bytes::new());
         }
         // Without one, an event tells what became of it.
         let Some(line) = self.transfer.take_line() else {
@@ -157,14 +161,22 @@ impl Sending {
     fn work(&mut self) -> Result<(), SendError> {
         let result = match core::mem::replace(&mut self.moving, Moving::Nothing) {
             Moving::Nothing => return Ok(()),
-            Moving::InBand(mut reading, _) => match next(&mut reading) {
+            Moving::InBand(mut pieces, _) => match pieces.next() {
                 Ok(Some(piece)) => {
-                    self.moving = Moving::InBand(reading, piece);
+                    self.moving = Moving::InBand(pieces, piece);
                     return Ok(());
                 }
-                Ok(None) => reading.finish(),
+                Ok(None) => match pieces.finish() {
+                    Ok(sha256) => {
+                        self.sha256 = sha256;
+                        self.moving = Moving::Last;
+                        return Ok(());
+                    }
+                    Err(error) => Err(error),
+                },
                 Err(error) => Err(error),
             },
+            Moving::Last => Ok(self.sha256),
             Moving::BySocket(thread) => match joined(thread) {
                 Ok((_stream, sha256)) => {
                     self.transfer.release();
@@ -222,15 +234,6 @@ impl Drop for Sending {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-/// The next piece of the file; `None` at the end of what was declared.
-fn next(reading: &mut Reading) -> Result<Option<Bytes>, SourceError> {
-    let most = usize::try_from(reading.left()).map_or(PIECE, |left| left.min(PIECE));
-    let mut piece = BytesMut::zeroed(most);
-    let read = reading.read(&mut piece)?;
-    piece.truncate(read);
-    Ok((read > 0).then(|| piece.freeze()))
 }
 
 /// Waits for a thread that is done; a panic there goes on here.

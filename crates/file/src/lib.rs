@@ -37,6 +37,7 @@ pub mod exchange;
 mod hashes;
 pub mod haul;
 mod partial;
+mod pieces;
 mod source;
 mod store;
 
@@ -45,5 +46,6 @@ pub use date::{format_date, parse_date};
 pub use error::{SourceError, StoreError};
 pub use hashes::{PIECE, hex};
 pub use partial::{Partial, Stored};
+pub use pieces::Pieces;
 pub use source::{Reading, Source};
 pub use store::{Incoming, Keep, Store};

@@ -1,8 +1,8 @@
 //! Reads a file ahead on a thread that may block.
 
 use crate::endpoint::{Transfer, WriteError};
-use crate::file::{PIECE, Reading, SourceError};
-use bytes::{Bytes, BytesMut};
+use crate::file::{Pieces, Reading, SourceError};
+use bytes::Bytes;
 use core::task::{Context, Poll, ready};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
@@ -22,27 +22,24 @@ pub(crate) struct Pump {
 }
 
 impl Pump {
-    pub(crate) fn start(mut reading: Reading) -> Self {
+    pub(crate) fn start(reading: Reading) -> Self {
         let (sender, pieces) = mpsc::channel(AHEAD);
+        let mut file = Pieces::new(reading);
         spawn_blocking(move || {
-            loop {
-                let most = usize::try_from(reading.left()).map_or(PIECE, |left| left.min(PIECE));
-                let mut piece = BytesMut::zeroed(most);
-                let last = match reading.read(&mut piece) {
-                    Ok(0) => Piece::End(reading.finish()),
-                    Ok(n) => {
-                        piece.truncate(n);
+            let last = loop {
+                match file.next() {
+                    Ok(Some(octets)) => {
                         // Nobody takes it when the transfer is over.
-                        if sender.blocking_send(Piece::Octets(piece.freeze())).is_err() {
+                        if sender.blocking_send(Piece::Octets(octets)).is_err() {
                             return;
                         }
-                        continue;
                     }
-                    Err(error) => Piece::End(Err(error)),
-                };
-                let _ = sender.blocking_send(last);
-                return;
-            }
+                    Ok(None) => break file.finish(),
+                    Err(error) => break Err(error),
+                }
+            };
+            // Likewise.
+            let _ = sender.blocking_send(Piece::End(last));
         });
         Self {
             pieces,

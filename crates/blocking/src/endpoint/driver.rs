@@ -2,9 +2,12 @@
 //!
 //! Whoever has changed the machine turns the crank, with the lock held: it feeds what sockets did,
 //! encodes stanzas into the write buffer, carries out what is to be done with sockets, and tells the
-//! handles. Nothing in it waits. One thread reads the link; the other writes what is in the buffer
-//! and comes back when a deadline does.
+//! handles. Nothing in it waits. Then, without the lock, the same thread writes what the system takes
+//! at once, so that octets need no other thread on their way. One thread reads the link; another
+//! writes what the system did not take, and comes back when a deadline does.
 
+use super::locked::{Calls, Locked};
+use super::outlet::write_at_once;
 use super::shared::{LinkState, Shared, State};
 use crate::link::{LinkError, Reader};
 use bytestreams_machine::{Input, Instant, Machine, Output, turn};
@@ -14,16 +17,16 @@ use core::ops::ControlFlow;
 use core::time::Duration;
 use std::io::{self, Write};
 use std::net::Shutdown;
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// The write buffer at which outputs are left in the machine: the backpressure of the link.
 const WRITE_MARK: usize = 64 * 1024;
 
-/// Room that a write buffer keeps when nothing waits.
-const KEPT: usize = 256 * 1024;
-
 /// Stanzas fed to the machine before its outputs are asked for.
 const BATCH: usize = 64;
+
+/// Buffers that a thread writes before it leaves the rest to the thread that writes.
+const ROUNDS: usize = 16;
 
 /// How long a write may take before it is seen what is due meanwhile.
 pub(super) const TICK: Duration = Duration::from_millis(250);
@@ -32,8 +35,31 @@ pub(super) const TICK: Duration = Duration::from_millis(250);
 const LINGER: Duration = Duration::from_secs(2);
 
 impl Shared {
+    /// Turns the crank and writes what comes of it, as far as the system takes it at once.
+    pub(crate) fn drive<'a>(self: &'a Arc<Self>, mut state: Locked<'a>) -> Locked<'a> {
+        for _ in 0..ROUNDS {
+            self.crank(&mut state);
+            if state.outlet.is_stuck() {
+                break;
+            }
+            let Some(mut buffer) = state.outlet.begin() else {
+                return state;
+            };
+            drop(state);
+            let written = write_at_once(&self.socket, &mut buffer);
+            state = self.lock();
+            state.outlet.end(buffer);
+            if let Err(error) = written {
+                self.lose(&mut state, LinkError::Io(error));
+            }
+        }
+        state.call_writer();
+        state
+    }
+
     /// Turns the crank until there is nothing more to carry out, or no room for it.
-    pub(crate) fn crank(self: &Arc<Self>, state: &mut State) {
+    fn crank(self: &Arc<Self>, locked: &mut Locked<'_>) {
+        let (state, calls) = locked.parts();
         if state.has_ended() {
             return;
         }
@@ -47,32 +73,26 @@ impl Shared {
                 // Likewise.
                 let _ = state.stack.machine.ended(id, Err(ConnEnd::Reset), now);
             }
-            if !self.turn(state, now) {
+            if !self.turn(state, calls, now) {
                 break;
             }
         }
-        if state.held > 0 && state.stack.machine.wants_input() {
-            self.input.notify_all();
-        }
+        calls.input |= state.held > 0 && state.stack.machine.wants_input();
         let due = state.stack.poll_timeout();
         let sooner =
             |armed: Option<Instant>| due.is_some_and(|due| armed.is_none_or(|armed| due < armed));
         let closing = !matches!(state.link, LinkState::Up);
-        if state
-            .armed
-            .is_some_and(|armed| sooner(armed) || closing || !state.out.is_empty())
-        {
-            state.armed = None;
-            self.writer.notify_all();
+        if state.armed.is_some_and(|armed| sooner(armed) || closing) {
+            locked.call_writer();
         }
     }
 
     /// Turns once; true when that made more to do.
-    fn turn(self: &Arc<Self>, state: &mut State, now: Instant) -> bool {
+    fn turn(self: &Arc<Self>, state: &mut State, calls: &mut Calls<'_>, now: Instant) -> bool {
         let State {
             stack,
             outgoing,
-            out,
+            outlet,
             words,
             said_all,
             sockets,
@@ -80,6 +100,7 @@ impl Shared {
             ..
         } = state;
         let said_all = *said_all;
+        let out = &mut outlet.out;
         while !said_all && out.len() < WRITE_MARK {
             match outgoing.pop_front() {
                 Some(stanza) => words.write(&stanza, out),
@@ -110,63 +131,63 @@ impl Shared {
         }
         for event in events.drain(..) {
             if let Event::LinkLost = event {
-                self.lose(state, LinkError::Silent);
+                self.give_up(state, calls, LinkError::Silent);
             }
-            // A decline on our side has outputs of its own.
-            again |= matches!(event, Event::Offered { .. });
-            state.dispatch(event, now, self);
+            again |= state.dispatch(event, now, calls);
         }
         state.inbox = events;
         again
     }
 
     /// Gives the link up; transfers that need it no more go on.
-    pub(crate) fn lose(&self, state: &mut State, error: LinkError) {
+    pub(crate) fn lose(&self, locked: &mut Locked<'_>, error: LinkError) {
+        let (state, calls) = locked.parts();
+        self.give_up(state, calls, error);
+    }
+
+    fn give_up(&self, state: &mut State, calls: &mut Calls<'_>, error: LinkError) {
         if !matches!(state.link, LinkState::Up | LinkState::Closing) {
             return;
         }
         state.failed.get_or_insert(error);
         state.link = LinkState::Lingering;
         state.said_all = true;
-        state.out = OutBuf::default();
+        state.outlet.clear();
         // The thread that reads learns it by this.
         let _ = self.socket.shutdown(Shutdown::Both);
-        self.writer.notify_all();
-        self.input.notify_all();
+        calls.writer = true;
+        calls.input = true;
     }
 
     /// Ends everything with the link.
-    fn end(self: &Arc<Self>, state: &mut State) {
+    fn end(&self, locked: &mut Locked<'_>) {
+        let (state, calls) = locked.parts();
         let now = self.now();
         state.stack.machine.link_lost(now);
         while let Some(output) = state.stack.poll_output() {
             match output {
-                Output::Event(event) => state.dispatch(event, now, self),
+                Output::Event(event) => drop(state.dispatch(event, now, calls)),
                 Output::Net(_) | Output::Stanza(_) => {}
             }
         }
         state.sockets.clear();
         let error = state.failed.take().unwrap_or(LinkError::Closed);
         state.link = LinkState::Ended(Arc::new(error));
-        self.news.notify_all();
-        self.input.notify_all();
+        calls.news = true;
+        calls.input = true;
     }
 
-    /// Waits until the machine wants input; false when there is nothing to wait for any more.
-    pub(super) fn until_wanted<'a>(
-        mut state: MutexGuard<'a, State>,
-        shared: &'a Self,
-    ) -> (MutexGuard<'a, State>, bool) {
+    /// Waits until the machine wants input; nothing when there is nothing to wait for any more.
+    pub(super) fn until_wanted(&self) -> Option<Locked<'_>> {
+        let mut state = self.lock();
         loop {
-            if matches!(state.link, LinkState::Lingering | LinkState::Ended(_)) {
-                return (state, false);
+            if let LinkState::Lingering | LinkState::Ended(_) = state.link {
+                return None;
             }
             if state.stack.machine.wants_input() {
-                return (state, true);
+                return Some(state);
             }
-            state.held += 1;
-            state = Self::wait(&shared.input, state);
-            state.held -= 1;
+            state = state.wait_for_input();
         }
     }
 }
@@ -175,21 +196,20 @@ impl Shared {
 pub(super) fn read(shared: &Arc<Shared>, mut reader: Reader) {
     let mut batch = Vec::with_capacity(BATCH);
     loop {
-        let (state, wanted) = Shared::until_wanted(shared.lock(), shared);
-        drop(state);
-        if !wanted {
+        if shared.until_wanted().is_none() {
             return;
         }
         let result = reader.read(&mut batch, BATCH);
-        let mut state = shared.lock();
+        let mut locked = shared.lock();
         let now = shared.now();
+        let (state, calls) = locked.parts();
         for stanza in batch.drain(..) {
             let rest = state.stack.handle_input(Input::Stanza(stanza), now);
             if let Some(Input::Stanza(rest)) = rest {
-                state.hand_over(rest, shared);
+                state.hand_over(rest, calls);
             }
         }
-        shared.crank(&mut state);
+        let mut state = shared.drive(locked);
         if let Err(error) = result {
             state.heard_all = true;
             if let LinkError::Io(_) = error {
@@ -203,7 +223,7 @@ pub(super) fn read(shared: &Arc<Shared>, mut reader: Reader) {
                     state.link = LinkState::Closing;
                 }
             }
-            shared.writer.notify_all();
+            state.calls.writer = true;
             return;
         }
     }
@@ -212,22 +232,21 @@ pub(super) fn read(shared: &Arc<Shared>, mut reader: Reader) {
 /// Has something said behind which nothing follows.
 fn say_last(state: &mut State, what: impl FnOnce(&mut OutBuf)) {
     if !core::mem::replace(&mut state.said_all, true) {
-        what(&mut state.out);
+        what(&mut state.outlet.out);
     }
 }
 
 /// Writes to the link and keeps the deadlines, until everything has ended.
 pub(super) fn write(shared: &Arc<Shared>) {
-    let mut buffer = OutBuf::default();
     let mut shut = None;
     let mut state = shared.lock();
     loop {
         shared.crank(&mut state);
-        if !state.out.is_empty() {
-            core::mem::swap(&mut state.out, &mut buffer);
+        if let Some(mut buffer) = state.outlet.begin() {
             drop(state);
             let written = write_out(shared, &mut buffer);
             state = shared.lock();
+            state.outlet.end(buffer);
             if let Err(error) = written {
                 shared.lose(&mut state, LinkError::Io(error));
             }
@@ -236,6 +255,8 @@ pub(super) fn write(shared: &Arc<Shared>) {
         let mut due = state.stack.poll_timeout().map(|at| at.since(shared.now()));
         match state.link {
             LinkState::Up => {}
+            // Another thread has the turn to write, and calls when it is done.
+            LinkState::Closing if !state.outlet.is_idle() => {}
             LinkState::Closing if !state.said_all => {
                 say_last(&mut state, write_stream_end);
                 continue;
@@ -265,19 +286,9 @@ pub(super) fn write(shared: &Arc<Shared>) {
 }
 
 /// Waits until there is something to write, or so long at most.
-fn rest<'a>(
-    shared: &'a Shared,
-    mut state: MutexGuard<'a, State>,
-    most: Option<Duration>,
-) -> MutexGuard<'a, State> {
+fn rest<'a>(shared: &'a Shared, mut state: Locked<'a>, most: Option<Duration>) -> Locked<'a> {
     state.armed = Some(most.map(|most| shared.now() + most));
-    let mut state = match most {
-        Some(most) => {
-            let waited = shared.writer.wait_timeout(state, most);
-            waited.unwrap_or_else(PoisonError::into_inner).0
-        }
-        None => Shared::wait(&shared.writer, state),
-    };
+    let mut state = state.wait(&shared.writer, most);
     state.armed = None;
     state
 }
@@ -299,7 +310,6 @@ fn write_out(shared: &Arc<Shared>, buffer: &mut OutBuf) -> io::Result<()> {
             Err(error) => return Err(error),
         }
     }
-    buffer.shrink_to(KEPT);
     Ok(())
 }
 

@@ -2,7 +2,9 @@
 
 mod bytestream;
 mod driver;
+mod locked;
 mod offer;
+mod outlet;
 mod shared;
 mod sockets;
 mod threads;
@@ -169,7 +171,7 @@ impl Endpoint {
             if let LinkState::Ended(error) = &state.link {
                 return error.clone();
             }
-            state = Shared::wait(&self.shared().news, state);
+            state = state.wait_for_news();
         }
     }
 }
@@ -210,7 +212,7 @@ impl Iterator for Others {
             if state.has_ended() {
                 return None;
             }
-            state = Shared::wait(&self.shared.news, state);
+            state = state.wait_for_news();
         }
     }
 }

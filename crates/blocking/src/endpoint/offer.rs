@@ -34,7 +34,7 @@ impl Iterator for Offers {
             } else if state.has_ended() {
                 return None;
             } else {
-                state = Shared::wait(&self.shared.news, state);
+                state = state.wait_for_news();
             }
         }
     }

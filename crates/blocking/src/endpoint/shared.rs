@@ -1,22 +1,30 @@
 //! What the threads of a link and the handles share.
 
+use super::locked::{Calls, Locked};
+use super::outlet::Outlet;
 use super::sockets::Sockets;
 use super::threads::Threads;
+use super::transfer::WriteError;
 use crate::file::haul::Leash;
 use crate::link::{Link, LinkError, Reader, Writer};
+use bytes::Bytes;
 use bytestreams_machine::{ConnId, Entropy, Instant, Stack};
-use bytestreams_stanza::{Jid, OutBuf, Stanza};
-use bytestreams_transfer::{Config, Event, Reason, TransferId, Transfers};
+use bytestreams_stanza::{Jid, Stanza};
+use bytestreams_transfer::{Blocked, Config, Event, Reason, TransferId, Transfers};
+use core::time::Duration;
 use std::collections::{HashMap, VecDeque};
 use std::net::TcpStream;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 
 /// Stanzas of nobody's that wait for [`super::Others`] at most; the oldest is dropped for a new one.
 const OTHERS: usize = 256;
 
+/// How often it is told at most how far a transfer is, to those who wait for more than that.
+const OFTEN: Duration = Duration::from_millis(50);
+
 #[derive(Debug)]
 pub(crate) struct Shared {
-    state: Mutex<State>,
+    pub(super) state: Mutex<State>,
     origin: std::time::Instant,
     pub(crate) jid: Jid,
     pub(crate) socket: Arc<TcpStream>,
@@ -38,7 +46,7 @@ pub(crate) struct State {
     pub(crate) sockets: Sockets,
     /// Stanzas of the application's own.
     pub(crate) outgoing: VecDeque<Stanza>,
-    pub(crate) out: OutBuf,
+    pub(crate) outlet: Outlet,
     pub(crate) words: Writer,
     pub(crate) link: LinkState,
     /// Why the link ended, until everyone is told.
@@ -51,6 +59,8 @@ pub(crate) struct State {
     pub(crate) armed: Option<Option<Instant>>,
     /// Threads that wait until the machine wants input.
     pub(crate) held: usize,
+    /// Threads that wait for news.
+    pub(crate) listening: usize,
     /// Room for events on their way, kept from turn to turn.
     pub(crate) inbox: Vec<Event>,
 }
@@ -81,6 +91,12 @@ pub(crate) struct Slot {
     progress: Option<Event>,
     /// Whoever waits for events, octets, or room for them.
     pub(crate) changed: Arc<Condvar>,
+    /// Someone does.
+    pub(crate) waiting: bool,
+    /// When it was last told how far the transfer is.
+    told: Instant,
+    /// What the application has to say next: whoever turns the crank hands it to the machine.
+    pub(crate) piece: Bytes,
     /// The stream fell back, and the application has not yet heard that another is established:
     /// what it writes belongs to the old one.
     pub(crate) void: bool,
@@ -126,7 +142,7 @@ impl Shared {
                 },
                 sockets,
                 outgoing: VecDeque::new(),
-                out: OutBuf::default(),
+                outlet: Outlet::default(),
                 words: link.writer,
                 link: LinkState::Up,
                 failed: None,
@@ -134,6 +150,7 @@ impl Shared {
                 heard_all: false,
                 armed: None,
                 held: 0,
+                listening: 0,
                 inbox: Vec::new(),
             }),
         };
@@ -145,25 +162,23 @@ impl Shared {
         Instant::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
     }
 
-    /// Locks the state. A panic elsewhere leaves it whole: the machine commits in one go.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits, with the lock given up meanwhile.
-    pub(crate) fn wait<'a>(
-        changed: &Condvar,
-        state: MutexGuard<'a, State>,
-    ) -> MutexGuard<'a, State> {
-        changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn lock(&self) -> Locked<'_> {
+        Locked::new(self)
     }
 
     /// Does something to the state, then carries out what came of it.
     pub(crate) fn act<T>(self: &Arc<Self>, what: impl FnOnce(&mut State, Instant) -> T) -> T {
         let mut state = self.lock();
         let result = what(&mut state, self.now());
-        self.crank(&mut state);
+        drop(self.drive(state));
         result
+    }
+}
+
+impl Locked<'_> {
+    /// Has the thread that writes look, if it waits.
+    pub(crate) fn call_writer(&mut self) {
+        self.calls.writer |= self.armed.take().is_some();
     }
 }
 
@@ -181,35 +196,57 @@ impl State {
         self.slots.values().any(|slot| slot.ending && !slot.over)
     }
 
-    /// Takes note of an event.
-    pub(crate) fn dispatch(&mut self, event: Event, now: Instant, shared: &Shared) {
+    /// Takes note of an event; true when the machine has outputs because of that.
+    pub(crate) fn dispatch(&mut self, event: Event, now: Instant, calls: &mut Calls<'_>) -> bool {
         let Some(id) = transfer_of(&event) else {
-            return;
+            return false;
         };
         if let Event::Offered { .. } = event {
             if !self.offers.open {
                 // An answer that is late finds nothing to decline, and that is as well.
                 let _ = self.stack.machine.decline(id, None, now);
-                return;
+                return true;
             }
             self.slots.insert(id, Slot::default());
             self.offers.queue.push_back(event);
-            shared.news.notify_all();
-            return;
+            calls.news |= self.listening > 0;
+            return false;
         }
-        if let Some(slot) = self.slots.get_mut(&id) {
-            slot.take_note(event);
+        let Some(slot) = self.slots.get_mut(&id) else {
+            return false;
+        };
+        let mut poured = false;
+        let heard = match event {
+            Event::Writable { .. } => {
+                let result = slot.pour(&mut self.stack.machine, id, now);
+                poured = result == Ok(true);
+                result.is_err() || slot.piece.is_empty()
+            }
+            // Whoever waits for a piece to be taken hears of it then, unless that takes long.
+            Event::Progress { .. } if !slot.piece.is_empty() && now < slot.told + OFTEN => {
+                slot.take_note(event);
+                false
+            }
+            event => {
+                slot.told = now;
+                slot.take_note(event);
+                true
+            }
+        };
+        if heard {
+            slot.call(calls);
         }
+        poured
     }
 
     /// Keeps a stanza that nobody here knows, for whoever asked for such.
-    pub(crate) fn hand_over(&mut self, stanza: Stanza, shared: &Shared) {
+    pub(crate) fn hand_over(&mut self, stanza: Stanza, calls: &mut Calls<'_>) {
         if self.others.open {
             if self.others.queue.len() >= OTHERS {
                 self.others.queue.pop_front();
             }
             self.others.queue.push_back(stanza);
-            shared.news.notify_all();
+            calls.news |= self.listening > 0;
         }
     }
 }
@@ -220,7 +257,6 @@ impl Slot {
         reason = "other events change nothing here"
     )]
     fn take_note(&mut self, event: Event) {
-        self.changed.notify_all();
         match event {
             Event::Readable { .. } | Event::Writable { .. } => return,
             Event::Progress { .. } => {
@@ -264,10 +300,43 @@ impl Slot {
     /// Takes the next event for the application.
     pub(crate) fn next(&mut self) -> Option<Event> {
         let event = self.events.pop_front().or_else(|| self.progress.take());
-        if let Some(Event::Established { .. }) = event {
-            self.void = false;
+        match event {
+            Some(Event::Established { .. }) => self.void = false,
+            Some(Event::FellBack { .. }) => self.piece.clear(),
+            _ => {}
         }
         event
+    }
+
+    /// Hands as much of the piece to the machine as it takes; says whether it took any.
+    pub(crate) fn pour(
+        &mut self,
+        machine: &mut Transfers,
+        id: TransferId,
+        now: Instant,
+    ) -> Result<bool, WriteError> {
+        if self.over {
+            return Err(WriteError::Over);
+        }
+        if self.void {
+            return Err(WriteError::NotEstablished);
+        }
+        let mut poured = false;
+        while !self.piece.is_empty() {
+            match machine.write(id, &mut self.piece, now) {
+                Ok(_) => poured = true,
+                Err(Blocked::Full) => break,
+                Err(blocked) => return Err(blocked.into()),
+            }
+        }
+        Ok(poured)
+    }
+
+    /// Wakes whoever waits for this.
+    pub(crate) fn call(&mut self, calls: &mut Calls<'_>) {
+        if core::mem::take(&mut self.waiting) {
+            calls.handles.push(self.changed.clone());
+        }
     }
 }
 

@@ -192,9 +192,9 @@ impl Transfer {
 
     /// Waits until `ready` says something; `None` when the transfer is known no more.
     fn wait<T>(&self, mut ready: impl FnMut(&mut Ground<'_>) -> Option<T>) -> Option<T> {
-        let mut state = self.shared.lock();
+        let mut locked = self.shared.lock();
         loop {
-            let State { stack, slots, .. } = &mut *state;
+            let State { stack, slots, .. } = &mut *locked;
             let mut ground = Ground {
                 machine: &mut stack.machine,
                 slot: slots.get_mut(&self.id)?,
@@ -205,14 +205,16 @@ impl Transfer {
             let result = ready(&mut ground);
             let moved = ground.moved;
             if moved {
-                self.shared.crank(&mut state);
+                locked = self.shared.drive(locked);
             }
             if result.is_some() {
                 return result;
             }
             // Turning the crank may have changed what is waited for, and nobody else says so.
             if !moved {
-                state = Shared::wait(&self.changed, state);
+                locked.slots.get_mut(&self.id)?.waiting = true;
+                locked = locked.wait(&self.changed, None);
+                locked.slots.get_mut(&self.id)?.waiting = false;
             }
         }
     }
@@ -359,7 +361,8 @@ impl Transfer {
             return true;
         }
         let shared = self.shared.clone();
-        let mut state = shared.lock();
+        let mut locked = shared.lock();
+        let state = &mut *locked;
         let slot = state.slots.get_mut(&self.id);
         let Some(conn) = slot.and_then(|slot| slot.conn.take()) else {
             return self.out_of_band;
@@ -380,7 +383,7 @@ impl Transfer {
             // It broke on the way, and an event will tell.
             let gone = Err(ConnEnd::Reset);
             let _ = state.stack.machine.ended(self.id, gone, shared.now());
-            shared.crank(&mut state);
+            drop(shared.drive(locked));
         }
         true
     }
@@ -395,9 +398,11 @@ impl Transfer {
     pub(crate) fn hauled(&self) -> impl FnOnce() + Send + 'static {
         let (shared, id) = (self.shared.clone(), self.id);
         move || {
-            if let Some(slot) = shared.lock().slots.get_mut(&id) {
+            let mut locked = shared.lock();
+            let (state, calls) = locked.parts();
+            if let Some(slot) = state.slots.get_mut(&id) {
                 slot.hauled = true;
-                slot.changed.notify_all();
+                slot.call(calls);
             }
         }
     }
@@ -413,9 +418,11 @@ impl Transfer {
     pub(crate) fn wanted(&self) -> impl Fn() + Send + Sync + 'static {
         let (shared, id) = (self.shared.clone(), self.id);
         move || {
-            if let Some(slot) = shared.lock().slots.get_mut(&id) {
+            let mut locked = shared.lock();
+            let (state, calls) = locked.parts();
+            if let Some(slot) = state.slots.get_mut(&id) {
                 slot.wanted = true;
-                slot.changed.notify_all();
+                slot.call(calls);
             }
         }
     }
@@ -483,22 +490,34 @@ pub(crate) struct Ground<'a> {
 }
 
 impl Ground<'_> {
-    /// Hands octets to the machine; says how that went once all are taken or none will be.
+    /// Puts octets where whoever turns the crank hands them to the machine; says how that went once
+    /// all are taken or none will be. What is left is in `octets` then.
     pub(crate) fn write(&mut self, octets: &mut Bytes) -> Option<Result<(), WriteError>> {
-        if self.slot.over {
-            return Some(Err(WriteError::Over));
-        }
-        if self.slot.void {
-            return Some(Err(WriteError::NotEstablished));
-        }
-        while !octets.is_empty() {
-            match self.machine.write(self.id, octets, self.now) {
-                Ok(_) => self.moved = true,
-                Err(Blocked::Full) => return None,
-                Err(blocked) => return Some(Err(blocked.into())),
+        match self.put(octets) {
+            Ok(_) if self.slot.piece.is_empty() => Some(Ok(())),
+            Ok(_) => None,
+            Err(error) => {
+                *octets = core::mem::take(&mut self.slot.piece);
+                Some(Err(error))
             }
         }
-        Some(Ok(()))
+    }
+
+    /// The same, without waiting for more than that the octets put before are taken; says whether
+    /// these are put there.
+    pub(crate) fn put(&mut self, octets: &mut Bytes) -> Result<bool, WriteError> {
+        self.pour()?;
+        let free = self.slot.piece.is_empty();
+        if free {
+            self.slot.piece = core::mem::take(octets);
+            self.pour()?;
+        }
+        Ok(free)
+    }
+
+    fn pour(&mut self) -> Result<(), WriteError> {
+        self.moved |= self.slot.pour(self.machine, self.id, self.now)?;
+        Ok(())
     }
 
     /// Takes a block from the machine; says what there is once there is, or never will be.

@@ -137,7 +137,7 @@ impl Reader {
                 Reads::Handshake(1..) | Reads::Waste => return Some(conn.reads),
                 Reads::Handshake(0) | Reads::Detached | Reads::Ended => {}
             }
-            state = Shared::wait(&self.changed, state);
+            state = state.wait(&self.changed, None);
         }
     }
 
@@ -169,6 +169,6 @@ impl Reader {
                 }
             }
         }
-        self.shared.crank(&mut state);
+        drop(self.shared.drive(state));
     }
 }

@@ -63,7 +63,7 @@ impl Attempt {
             let result = connect(&host, &policy, &calls, &words, &heard);
             let mut state = shared.lock();
             state.sockets.connected(token, result, &shared);
-            shared.crank(&mut state);
+            drop(shared.drive(state));
         })?;
         Ok(attempt)
     }

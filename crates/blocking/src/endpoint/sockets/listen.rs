@@ -98,12 +98,11 @@ fn accept(door: &Door, id: ListenId, shared: &Arc<Shared>) {
         }
         match accepted {
             Ok((stream, from)) => {
-                let (mut state, wanted) = Shared::until_wanted(shared.lock(), shared);
-                if !wanted {
+                let Some(mut state) = shared.until_wanted() else {
                     return;
-                }
+                };
                 state.sockets.accepted(id, stream, from, shared);
-                shared.crank(&mut state);
+                drop(shared.drive(state));
             }
             Err(error) if crate::endpoint::driver::is_tick(&error) => {}
             Err(_) => std::thread::sleep(BREATH),

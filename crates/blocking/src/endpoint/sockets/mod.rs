@@ -25,6 +25,10 @@ use std::sync::Arc;
 /// more closely.
 const CONNECTIONS: usize = 256;
 
+/// Attempts to connect at once, each with threads; one more fails. A peer whose transfers were
+/// accepted names hosts that never answer as often as it likes.
+const ATTEMPTS: usize = 64;
+
 /// Where to listen for peers, and whom to call, beside the link.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -119,6 +123,9 @@ impl Sockets {
     }
 
     fn connect(&mut self, token: Token, host: StreamHost, shared: &Arc<Shared>) {
+        if self.attempts.len() >= ATTEMPTS {
+            return self.failed(token, ConnectError::Unreachable);
+        }
         let policy = DialPolicy {
             link: self.ends.map(|ends| ends.remote.ip()),
             allowed: self.options.allowed.iter().copied().collect(),
