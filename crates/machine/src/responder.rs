@@ -8,8 +8,7 @@ use alloc::vec::Vec;
 #[cfg(feature = "server")]
 use bytestreams_stanza::Caps;
 use bytestreams_stanza::{
-    Condition, DiscoInfo, ErrorType, Fault, Identity, Iq, IqBody, Payload, Stanza,
-    StanzaError, ns,
+    Condition, DiscoInfo, ErrorType, Fault, Identity, Iq, IqBody, Payload, Stanza, StanzaError, ns,
 };
 use core::convert::Infallible;
 
@@ -41,9 +40,12 @@ impl Responder {
             ns::DISCO_ITEMS,
             ns::PING,
         ];
-        let mut all: Vec<Arc<str>> = own.iter().chain(features).map(|&f| Arc::from(f)).collect();
-        all.sort_unstable();
-        all.dedup();
+        let mut all: Vec<Arc<str>> = Vec::new();
+        for feature in own.iter().chain(features) {
+            if let Err(place) = all.binary_search_by(|known| (**known).cmp(feature)) {
+                all.insert(place, Arc::from(*feature));
+            }
+        }
         let info = DiscoInfo {
             node: None,
             identities: Vec::from([identity]),

@@ -4,7 +4,11 @@
 //! lines, and never written. Non-zero bits behind the last octet are refused, so that every block
 //! has one spelling.
 
+#[cfg(any(test, not(feature = "fast")))]
+mod small;
+
 use crate::OutBuf;
+#[cfg(feature = "fast")]
 use base64::Engine;
 use core::fmt;
 
@@ -18,13 +22,26 @@ mod imp {
     }
 }
 
-#[cfg(not(all(feature = "std", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+#[cfg(all(
+    feature = "fast",
+    not(all(feature = "std", any(target_arch = "x86_64", target_arch = "aarch64")))
+))]
 mod imp {
     pub(super) use base64::engine::GeneralPurpose as Imp;
     use base64::engine::general_purpose::STANDARD;
 
     pub(super) fn new() -> Imp {
         STANDARD
+    }
+}
+
+#[cfg(not(feature = "fast"))]
+mod imp {
+    #[derive(Clone)]
+    pub(super) struct Imp;
+
+    pub(super) const fn new() -> Imp {
+        Imp
     }
 }
 
@@ -83,9 +100,13 @@ impl Base64 {
     /// # Errors
     /// When `out` is shorter than [`Base64::encoded_len`].
     pub fn encode_slice(&self, octets: &[u8], out: &mut [u8]) -> Result<usize, Base64Error> {
-        self.0
+        #[cfg(feature = "fast")]
+        return self
+            .0
             .encode_slice(octets, out)
-            .map_err(|_| Base64Error::TooLong)
+            .map_err(|_| Base64Error::TooLong);
+        #[cfg(not(feature = "fast"))]
+        small::encode(octets, out).ok_or(Base64Error::TooLong)
     }
 
     /// Writes the octets of `text` to the front of `out` and returns how many they are.
@@ -94,14 +115,18 @@ impl Base64 {
     /// As [`Base64Error`] says; `out` then holds anything.
     #[inline]
     pub fn decode(&self, text: &[u8], out: &mut [u8]) -> Result<usize, Base64Error> {
-        match self.0.decode_slice(text, out) {
+        #[cfg(feature = "fast")]
+        return match self.0.decode_slice(text, out) {
             Ok(octets) => Ok(octets),
             // Only a text that is refused as it stands is looked at for white space.
             Err(_) => self.decode_spaced(text, out),
-        }
+        };
+        #[cfg(not(feature = "fast"))]
+        small::decode(text, out)
     }
 
     /// Decodes group by group what stands between the white space.
+    #[cfg(feature = "fast")]
     #[cold]
     fn decode_spaced(&self, text: &[u8], out: &mut [u8]) -> Result<usize, Base64Error> {
         let mut group = [0_u8; 1024];

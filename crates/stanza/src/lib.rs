@@ -68,17 +68,26 @@ pub mod door;
 mod error;
 mod framer;
 mod id;
+#[cfg(feature = "fast")]
 mod intern;
 mod jid;
+#[cfg(not(feature = "fast"))]
+mod lean;
 mod limits;
 pub mod ns;
 mod outbuf;
 mod payload;
+#[cfg(feature = "fast")]
 mod slab;
 mod stanza;
 mod stream;
 mod token;
 mod writer;
+
+#[cfg(not(feature = "fast"))]
+use lean as intern;
+#[cfg(not(feature = "fast"))]
+use lean as slab;
 
 pub use base64::{Base64, Base64Error};
 pub use codec::{DecodeError, Decoder};

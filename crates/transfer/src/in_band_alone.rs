@@ -81,6 +81,10 @@ impl Transfers {
         self.get(id).is_ok_and(Transfer::is_expected)
     }
 
+    pub(crate) const fn asked_otherwise(&self, _id: TransferId, _iq: &Iq) -> bool {
+        false
+    }
+
     pub(crate) const fn try_hosts(&self, _id: TransferId, _iq: &Iq, _now: Instant) {}
 
     pub(crate) const fn finish_socket(

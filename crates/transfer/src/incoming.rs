@@ -183,7 +183,7 @@ impl Transfers {
 
     /// Takes an `<open/>` (XEP-0047, section 2.1): for what was accepted, or for a stream that
     /// nobody announced.
-    pub(crate) fn opened(&mut self, iq: &Iq, now: Instant) {
+    pub(crate) fn opened(&mut self, iq: Iq, now: Instant) {
         let IqBody::Set(Payload::Open(open)) = &iq.body else {
             return;
         };
@@ -197,10 +197,10 @@ impl Transfers {
         if let Some(known) = self.by_stream(Some(from), &open.sid) {
             let repeated = matches!(self.live.get(known).map(|t| &t.stage),
                 Some(Stage::Asked(asked, _)) if asked.id == iq.id);
-            if self.asked_otherwise(known, iq) {
+            if self.asked_otherwise(known, &iq) {
                 self.touch(known, now);
             } else if self.makes_way(known, now) {
-                self.take_stream(known, iq, open, now);
+                self.take_stream(known, &iq, open, now);
                 self.touch(known, now);
             } else if !repeated {
                 self.answer(iq.error(refusal::not_acceptable()));
@@ -215,14 +215,15 @@ impl Transfers {
             return self.answer(iq.error(refusal::too_many()));
         }
         let id = self.live.new_id();
-        let stage = Stage::Asked(Box::new(iq.clone()), now + DECISION);
-        let mut transfer = Transfer::new(id, from.clone(), open.sid.clone(), stage);
+        let (from, sid) = (from.clone(), open.sid.clone());
+        let stage = Stage::Asked(Box::new(iq), now + DECISION);
+        let mut transfer = Transfer::new(id, from.clone(), sid.clone(), stage);
         transfer.announced = false;
         self.live.insert(transfer);
         self.tell(Event::Offered {
             id,
-            from: from.clone(),
-            sid: open.sid.clone(),
+            from,
+            sid,
             file: File::default(),
             mime_type: None,
             methods: Methods::from_slice(&[Method::Ibb]),
@@ -233,6 +234,7 @@ impl Transfers {
 
     /// Takes an `<open/>` in the place of StreamHosts on which nobody has decided yet: the peer has
     /// waited for long enough, and goes in band.
+    #[cfg(feature = "socks5")]
     fn asked_otherwise(&mut self, id: TransferId, iq: &Iq) -> bool {
         let Some(transfer) = self.live.get_mut(id).filter(|transfer| transfer.in_band) else {
             return false;

@@ -97,7 +97,7 @@ impl Transfers {
                 let Some(Stanza::Iq(iq)) = self.feed(id, iq.into(), now) else {
                     return None;
                 };
-                self.opened(&iq, now);
+                self.opened(iq, now);
                 None
             }
             #[cfg(feature = "socks5")]

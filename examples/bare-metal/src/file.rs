@@ -7,7 +7,7 @@ use alloc::string::String;
 use bytes::Bytes;
 use bytestreams_machine::Instant;
 use bytestreams_stanza::{File, Range};
-use bytestreams_transfer::{Event, Incomplete, Options, TransferId, Window, safe_name};
+use bytestreams_transfer::{Event, Incomplete, Options, TransferId, Window};
 use core::fmt::{self, Write};
 use core::num::NonZeroU16;
 use md5::Md5;
@@ -75,7 +75,7 @@ impl Inbox {
             self.current = Some(Incoming {
                 id,
                 size,
-                name: safe_name(file.name.as_deref().unwrap_or_default()).into(),
+                name: printable(file.name.as_deref().unwrap_or_default()),
                 octets: 0,
                 sha256: Sha256::new(),
                 md5: file.hash.map(|announced| (announced, Md5::new())),
@@ -243,3 +243,15 @@ impl fmt::Display for Hex {
         self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
     }
 }
+
+/// What a terminal shows of a name as it is, and does not act upon.
+fn printable(name: &str) -> String {
+    let shown = |octet: u8| octet == b' ' || octet.is_ascii_graphic();
+    let shown = name
+        .bytes()
+        .map(|octet| if shown(octet) { octet } else { b'?' });
+    shown.take(MOST_OF_A_NAME).map(char::from).collect()
+}
+
+/// Octets of a name that are told.
+const MOST_OF_A_NAME: usize = 64;

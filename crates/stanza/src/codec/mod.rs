@@ -21,11 +21,11 @@ mod stanza;
 
 pub use decoder::{DecodeError, Decoder};
 
+#[cfg(any(feature = "server", feature = "socks5"))]
+use crate::Jid;
 use crate::base64::{Base64, is_space};
 use crate::intern::Interner;
 use crate::slab::Slab;
-#[cfg(any(feature = "server", feature = "socks5"))]
-use crate::Jid;
 use crate::{Fault, Limits, Payload, Sid, Token, TokenSink, ns};
 use alloc::sync::Arc;
 
@@ -86,9 +86,7 @@ pub(crate) enum Collect {
 pub(crate) fn child(parent: Node, ns: &str, name: &str) -> Option<Node> {
     Some(match (parent, ns, name) {
         (Node::Bytestreams, ns::BYTESTREAMS, "streamhost") if SOCKS5 => Node::StreamHost,
-        (Node::Bytestreams, ns::BYTESTREAMS, "streamhost-used") if SOCKS5 => {
-            Node::StreamHostUsed
-        }
+        (Node::Bytestreams, ns::BYTESTREAMS, "streamhost-used") if SOCKS5 => Node::StreamHostUsed,
         (Node::Bytestreams, ns::BYTESTREAMS, "activate") if SOCKS5 => Node::Activate,
         (Node::Si, ns::FILE_TRANSFER, "file") => Node::File,
         (Node::File, ns::FILE_TRANSFER, "desc") => Node::Desc,
@@ -282,12 +280,16 @@ pub(crate) fn number(text: &str, what: &'static str) -> Result<u64, Fault> {
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return Err(bad);
     }
-    digits.parse().map_err(|_| bad)
+    let add = |sum: u64, b| sum.checked_mul(10)?.checked_add(u64::from(b - b'0'));
+    digits.bytes().try_fold(0, add).ok_or(bad)
 }
 
 /// Takes the white space of XML off both ends.
 pub(crate) fn trim(text: &str) -> &str {
-    text.trim_matches(|c: char| u8::try_from(c).is_ok_and(is_space))
+    let space = text.bytes().take_while(|b| is_space(*b)).count();
+    let text = text.get(space..).unwrap_or_default();
+    let space = text.bytes().rev().take_while(|b| is_space(*b)).count();
+    text.get(..text.len() - space).unwrap_or_default()
 }
 
 /// Reads a stream identifier.

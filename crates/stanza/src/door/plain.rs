@@ -1,8 +1,10 @@
 //! The door that needs no other crate.
 
 use super::tags::{self, Tags};
+use super::text;
 use super::{Context, Door, DoorError, XmlFault};
 use crate::TokenSink;
+use crate::base64::is_space;
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -57,7 +59,7 @@ impl Plain {
             if self.tags.depth() == 0 {
                 return Err(XmlFault::NotWellFormed.into());
             }
-            let (piece, rest) = cdata.split_once("]]>").ok_or(XmlFault::NotWellFormed)?;
+            let (piece, rest) = text::split_once(cdata, "]]>").ok_or(XmlFault::NotWellFormed)?;
             self.tags.cdata(piece, sink)?;
             return Ok(rest);
         }
@@ -69,7 +71,8 @@ impl Plain {
         let rest = rest.strip_prefix('>').unwrap_or(rest);
         if let Some(name) = tag.strip_prefix('/') {
             let begun = self.names.pop().and_then(|name| element.get(name));
-            let name = name.trim_end_matches(is_space);
+            let space = name.bytes().rev().take_while(|b| is_space(*b)).count();
+            let name = name.get(..name.len() - space).unwrap_or_default();
             if begun != Some(name) {
                 return Err(XmlFault::NotWellFormed.into());
             }
@@ -80,7 +83,7 @@ impl Plain {
             Some(tag) => (tag, true),
             None => (tag, false),
         };
-        let (name, raw) = tag.split_at(tag.find(is_space).unwrap_or(tag.len()));
+        let (name, raw) = tag.split_at(tag.bytes().position(is_space).unwrap_or(tag.len()));
         self.tags.start(name, raw, context, sink)?;
         if empty {
             self.tags.end(sink)?;
@@ -133,8 +136,4 @@ fn after(rest: &str) -> XmlFault {
     } else {
         XmlFault::NotWellFormed
     }
-}
-
-fn is_space(c: char) -> bool {
-    matches!(c, ' ' | '\t' | '\r' | '\n')
 }

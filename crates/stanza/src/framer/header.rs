@@ -1,6 +1,7 @@
 //! The header of a stream (RFC 6120, 4.7) and its end.
 
-use crate::door::text::{Attribute, Attributes, Name};
+use crate::base64::is_space;
+use crate::door::text::{Attribute, Attributes, Name, split_once};
 use crate::door::{Context, XmlFault};
 use crate::{Jid, ns};
 use alloc::string::String;
@@ -36,7 +37,7 @@ impl Header {
             .and_then(|text| text.strip_suffix('>'))
             .filter(|text| !text.ends_with('/'))
             .ok_or(XmlFault::NotWellFormed)?;
-        let name_end = tag.find([' ', '\t', '\r', '\n']).unwrap_or(tag.len());
+        let name_end = tag.bytes().position(is_space).unwrap_or(tag.len());
         let (qualified, raw) = tag.split_at(name_end);
         let name = Name::split(qualified)?;
         let mut values = String::new();
@@ -114,11 +115,10 @@ fn declaration(text: &str) -> Result<usize, XmlFault> {
     if !text.starts_with("<?") {
         return Ok(0);
     }
-    let end = text.find("?>").ok_or(XmlFault::NotWellFormed)?;
-    let body = text
-        .get(..end)
-        .and_then(|text| text.strip_prefix("<?xml"))
-        .filter(|body| body.starts_with([' ', '\t', '\r', '\n']))
+    let (body, behind) = split_once(text, "?>").ok_or(XmlFault::NotWellFormed)?;
+    let body = body
+        .strip_prefix("<?xml")
+        .filter(|body| body.bytes().next().is_some_and(is_space))
         .ok_or(XmlFault::Restricted)?;
     let mut values = String::new();
     let mut attributes = Attributes::new(body);
@@ -134,9 +134,8 @@ fn declaration(text: &str) -> Result<usize, XmlFault> {
         }
         first = false;
     }
-    let behind = text.get(end + 2..).unwrap_or_default();
-    let space = behind.len() - behind.trim_start_matches([' ', '\t', '\r', '\n']).len();
-    Ok(end + 2 + space)
+    let space = behind.bytes().take_while(|b| is_space(*b)).count();
+    Ok(text.len() - behind.len() + space)
 }
 
 /// Says whether `tag` is the end tag of `</name>`.

@@ -1,7 +1,7 @@
 //! What stands at the top level of a stream: stanzas, and the few elements of the stream itself.
 
 use super::Frame;
-use crate::codec::SERVER;
+use crate::codec::{SERVER, trim};
 use crate::{Decoder, Token, TokenSink, ns};
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -76,7 +76,7 @@ impl<'a> TopSink<'a> {
     }
 
     pub(super) fn finish(self) -> Top {
-        let text = || self.text.trim();
+        let text = || trim(&self.text);
         Top::Other(Box::new(match self.kind {
             Kind::Stanza => return Top::Stanza,
             Kind::Features => Frame::Features,

@@ -1,9 +1,9 @@
 //! Setting streams up, without I/O.
 
 use super::write_stream_error;
-use crate::{Frame, Header, Jid, OutBuf, StanzaError, StreamError, ns};
 #[cfg(feature = "server")]
 use crate::{Bind, Id, Iq, IqBody, Payload, Stanza, XmlWriter};
+use crate::{Frame, Header, Jid, OutBuf, StanzaError, StreamError, ns};
 use alloc::boxed::Box;
 #[cfg(feature = "server")]
 use alloc::string::String;
