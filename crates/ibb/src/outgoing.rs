@@ -501,6 +501,11 @@ impl Outgoing {
         self.unacknowledged
     }
 
+    /// The slowest round trip of a block, once one was seen.
+    pub(crate) fn slowest(&self) -> Option<Duration> {
+        (self.acknowledged > 0).then_some(self.slowest)
+    }
+
     /// Says whether more than one block has ever been in flight.
     pub(crate) fn pipelined(&self) -> bool {
         self.pipelined

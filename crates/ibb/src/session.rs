@@ -45,7 +45,8 @@ pub struct Session {
 impl Session {
     /// How long the peer may take to answer `<open/>`.
     const OPEN_WITHIN: Duration = Duration::from_secs(30);
-    /// How long the peer may take to answer `<close/>`, after its last octets.
+    /// How long the peer may take to answer `<close/>`, after its last octets; less where the path
+    /// is known, since libpurple never answers.
     const CLOSE_WITHIN: Duration = Duration::from_secs(30);
     /// When the peer's `<close/>` is answered at the latest: one well-known peer gives up at 5 s.
     const CONFIRM_WITHIN: Duration = Duration::from_secs(4);

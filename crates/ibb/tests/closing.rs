@@ -58,6 +58,21 @@ fn a_close_that_is_never_answered_closes_after_30_s() {
     assert_eq!(end.told(), [Event::Closed]);
 }
 
+/// libpurple takes `<close/>` and says nothing: who has all its blocks acknowledged does not wait for long.
+#[test]
+fn a_close_that_is_never_answered_closes_soon_where_the_path_is_known() {
+    for (round_trip, within) in [(0, 5_000), (100, 5_000), (1_000, 12_000), (20_000, 30_000)] {
+        let mut end = initiator(config(|_| {}));
+        end.fill(&mut octets(3), at(0));
+        let block = end.sent_iq();
+        end.finish(at(0));
+        end.gets(result(&block.id), at(round_trip));
+        assert_eq!(brief(&end.sent_iq().into()), "close");
+        assert_eq!(end.next_timeout(), at(round_trip + within));
+        assert_eq!(end.told().last(), Some(&Event::Closed));
+    }
+}
+
 #[test]
 fn the_peers_close_is_answered_when_the_application_confirms() {
     let mut end = responder(config(|_| {}));

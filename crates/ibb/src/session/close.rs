@@ -6,6 +6,7 @@ use alloc::boxed::Box;
 use bytestreams_machine::Instant;
 use bytestreams_stanza::{Close, Id, Iq, IqBody, Payload, StanzaError};
 use core::mem;
+use core::time::Duration;
 
 impl Session {
     /// Carries out what became possible: told the application that it can write, close, confirm.
@@ -16,7 +17,7 @@ impl Session {
                 let request = Box::new(self.send_close());
                 self.phase = Phase::Closing(OurClose {
                     request,
-                    due: now + Self::CLOSE_WITHIN,
+                    due: now + self.close_within(),
                 });
             }
             Phase::PeerClosing(theirs) if self.confirmed && idle => {
@@ -41,6 +42,16 @@ impl Session {
             self.wants_write = false;
             self.outputs.event(Event::Writable);
         }
+    }
+
+    /// Says how long the answer to our `<close/>` is waited for: as long as we would take ourselves,
+    /// and eight times the slowest round trip.
+    fn close_within(&self) -> Duration {
+        let Some(slowest) = self.outgoing.slowest() else {
+            return Self::CLOSE_WITHIN;
+        };
+        let there_and_back = (slowest * 8).max(Duration::from_secs(1));
+        (Self::CONFIRM_WITHIN + there_and_back).min(Self::CLOSE_WITHIN)
     }
 
     fn send_close(&mut self) -> Id {
