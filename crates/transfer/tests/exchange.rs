@@ -7,12 +7,9 @@
 
 mod common;
 
-use bytestreams_stanza::{
-    Carrier, Condition, ErrorType, IqBody, Payload, Range, Stanza, StanzaError,
-};
+use bytestreams_stanza::{Carrier, IqBody, Payload, Range, Stanza};
 use bytestreams_transfer::{
-    Blocked, CommandError, Config, Event, Incomplete, Method, Options, Reason, Side, Step,
-    TransferId, Window,
+    Blocked, CommandError, Config, Event, Method, Options, Reason, Side, Window,
 };
 use common::*;
 use core::num::NonZeroU16;
@@ -31,11 +28,7 @@ fn send_a_file(size: usize, options: Options) -> Pair {
     let id = pair.ends[0].offer(file(size as u64), options);
     pair.settle();
     let theirs = pair.offered(1);
-    let now = pair.ends[1].now;
-    pair.ends[1]
-        .transfers()
-        .accept(theirs, Range::default(), now)
-        .expect("accepted");
+    pair.ends[1].accept(theirs);
     pair.settle();
     assert_eq!(
         pair.ends[0].take_events(),
@@ -54,14 +47,11 @@ fn send_a_file(size: usize, options: Options) -> Pair {
     );
     let came = pair.move_octets((0, id), (1, theirs), &file_octets);
     assert!(came == file_octets, "{} octets came", came.len());
-    pair.ends[0].transfers().finish(id, now).expect("finished");
+    pair.ends[0].finish(id);
     pair.settle();
     let events = pair.ends[1].take_events();
     assert!(events.contains(&Event::Ended { id: theirs }), "{events:?}");
-    pair.ends[1]
-        .transfers()
-        .completed(theirs, Ok(()), now)
-        .expect("completed");
+    pair.ends[1].complete(theirs);
     pair.settle();
     assert_eq!(pair.ends[1].take_event(), Event::Done { id: theirs });
     let events = pair.ends[0].take_events();
@@ -186,12 +176,9 @@ fn a_part_of_a_file_is_asked_for_and_sent() {
     assert_eq!(pair.ends[0].transfers().expected(id), Some(30_000));
     let came = pair.move_octets((0, id), (1, theirs), &whole.slice(20_000..));
     assert!(came == whole[20_000..]);
-    pair.ends[0].transfers().finish(id, now).expect("finished");
+    pair.ends[0].finish(id);
     pair.settle();
-    pair.ends[1]
-        .transfers()
-        .completed(theirs, Ok(()), now)
-        .expect("completed");
+    pair.ends[1].complete(theirs);
     pair.settle();
     assert!(pair.ends[0].take_events().contains(&Event::Done { id }));
 }
@@ -213,10 +200,9 @@ fn nothing_is_left_when_the_partial_file_is_whole() {
     let receiver = pair.ends[1].transfers();
     receiver.accept(theirs, range, now).expect("accepted");
     pair.settle();
-    pair.ends[0].transfers().finish(id, now).expect("finished");
+    pair.ends[0].finish(id);
     pair.settle();
-    let receiver = pair.ends[1].transfers();
-    receiver.completed(theirs, Ok(()), now).expect("completed");
+    pair.ends[1].complete(theirs);
     pair.settle();
     assert!(pair.ends[0].take_events().contains(&Event::Done { id }));
     assert!(blocks(&pair).is_empty());
@@ -246,9 +232,7 @@ fn many_transfers_run_both_ways_at_once() {
         for event in end.take_events() {
             if let Event::Offered { id, file, .. } = event {
                 received.push((id, file.size.expect("a size") as usize));
-                end.transfers()
-                    .accept(id, Range::default(), now)
-                    .expect("accepted");
+                end.accept(id);
             }
         }
         assert_eq!(received.len(), 6);
@@ -324,16 +308,13 @@ fn a_bare_stream_carries_octets_both_ways() {
     };
     assert_eq!((&file.name, file.size), (&None, None));
     let theirs = *theirs;
-    let receiver = pair.ends[1].transfers();
-    receiver
-        .accept(theirs, Range::default(), now)
-        .expect("accepted");
+    pair.ends[1].accept(theirs);
     pair.settle();
     let there = octets(20_000);
     assert!(pair.move_octets((0, id), (1, theirs), &there) == there);
     let back = octets(9_000);
     assert!(pair.move_octets((1, theirs), (0, id), &back) == back);
-    pair.ends[0].transfers().finish(id, now).expect("finished");
+    pair.ends[0].finish(id);
     pair.settle();
     let events = pair.ends[1].take_events();
     assert!(events.contains(&Event::Ended { id: theirs }));
@@ -342,8 +323,7 @@ fn a_bare_stream_carries_octets_both_ways() {
         pair.move_octets((1, theirs), (0, id), &last) == last,
         "the peer may say its last until it confirms the close"
     );
-    let receiver = pair.ends[1].transfers();
-    receiver.completed(theirs, Ok(()), now).expect("completed");
+    pair.ends[1].complete(theirs);
     pair.settle();
     assert_eq!(
         pair.ends[1].take_events().last(),
@@ -382,10 +362,7 @@ fn either_end_can_cancel_in_the_middle() {
         pair.settle();
         let theirs = pair.offered(1);
         let now = pair.ends[1].now;
-        let receiver = pair.ends[1].transfers();
-        receiver
-            .accept(theirs, Range::default(), now)
-            .expect("accepted");
+        pair.ends[1].accept(theirs);
         pair.settle();
         pair.move_octets((0, id), (1, theirs), &octets(50_000));
         let ids = [id, theirs];
@@ -423,60 +400,15 @@ fn either_end_can_cancel_in_the_middle() {
 }
 
 #[test]
-fn a_receiver_that_cannot_complete_ends_the_transfer() {
-    let mut pair = Pair::new(Config::default());
-    let id = pair.ends[0].offer(file(100_000), Options::default());
-    pair.settle();
-    let theirs = pair.offered(1);
-    let now = pair.ends[1].now;
-    let receiver = pair.ends[1].transfers();
-    receiver
-        .accept(theirs, Range::default(), now)
-        .expect("accepted");
-    pair.settle();
-    pair.move_octets((0, id), (1, theirs), &octets(50_000));
-    let receiver = pair.ends[1].transfers();
-    assert_eq!(
-        receiver.completed(theirs, Ok(()), now),
-        Err(CommandError::WrongStage),
-        "half of it has not come"
-    );
-    receiver
-        .completed(theirs, Err(Incomplete::NoSpace), now)
-        .expect("told");
-    pair.settle();
-    assert_eq!(
-        pair.ends[1].take_events().pop(),
-        Some(Event::Failed {
-            id: theirs,
-            reason: Reason::Incomplete(Incomplete::NoSpace)
-        })
-    );
-    // Nothing of the sender waited for an answer: its next block gets it.
-    let sender = pair.ends[0].transfers();
-    sender.write(id, &mut octets(1), now).expect("room");
-    pair.settle();
-    let reason = not_kept(Step::Data, "there is no space left for the file");
-    assert_eq!(
-        pair.ends[0].take_events().pop(),
-        Some(Event::Failed { id, reason })
-    );
-}
-
-#[test]
 fn the_sender_is_confirmed_only_once_the_receiver_has_completed() {
     let mut pair = Pair::new(Config::default());
     let id = pair.ends[0].offer(file(10), Options::default());
     pair.settle();
     let theirs = pair.offered(1);
-    let now = pair.ends[1].now;
-    let receiver = pair.ends[1].transfers();
-    receiver
-        .accept(theirs, Range::default(), now)
-        .expect("accepted");
+    pair.ends[1].accept(theirs);
     pair.settle();
     pair.move_octets((0, id), (1, theirs), &octets(10));
-    pair.ends[0].transfers().finish(id, now).expect("finished");
+    pair.ends[0].finish(id);
     pair.settle();
     pair.ends[0].take_events();
     pair.pass(Duration::from_millis(3900));
@@ -494,9 +426,7 @@ fn the_sender_is_confirmed_only_once_the_receiver_has_completed() {
             .any(|event| matches!(event, Event::Done { .. } | Event::Failed { .. })),
         "the receiver's application is not done"
     );
-    let now = pair.ends[1].now;
-    let receiver = pair.ends[1].transfers();
-    receiver.completed(theirs, Ok(()), now).expect("completed");
+    pair.ends[1].complete(theirs);
     pair.settle();
     assert_eq!(pair.ends[1].take_event(), Event::Done { id: theirs });
 }
@@ -513,12 +443,9 @@ fn a_sender_writes_what_it_announced_no_more_and_no_less() {
     );
     pair.settle();
     let theirs = pair.offered(1);
-    let receiver = pair.ends[1].transfers();
-    receiver
-        .accept(theirs, Range::default(), now)
-        .expect("accepted");
+    pair.ends[1].accept(theirs);
     assert_eq!(
-        receiver.write(theirs, &mut octets(1), now),
+        pair.ends[1].transfers().write(theirs, &mut octets(1), now),
         Err(Blocked::Finished)
     );
     pair.settle();
@@ -534,10 +461,7 @@ fn a_sender_writes_what_it_announced_no_more_and_no_less() {
     let id = pair.ends[0].offer(file(1000), Options::default());
     pair.settle();
     let theirs = pair.offered(1);
-    let receiver = pair.ends[1].transfers();
-    receiver
-        .accept(theirs, Range::default(), now)
-        .expect("accepted");
+    pair.ends[1].accept(theirs);
     pair.settle();
     pair.move_octets((0, id), (1, theirs), &octets(900));
     pair.ends[0].transfers().finish(id, now).expect("told");
@@ -561,115 +485,5 @@ fn a_sender_writes_what_it_announced_no_more_and_no_less() {
                 got: 900
             }
         })
-    );
-}
-
-/// A file of `size` octets that is sent and finished, and of which the receiver has read, but not
-/// stored, everything.
-fn sent_but_not_stored(size: usize, options: Options) -> (Pair, TransferId, TransferId) {
-    let mut pair = Pair::new(Config::default());
-    let id = pair.ends[0].offer(file(size as u64), options);
-    pair.settle();
-    let theirs = pair.offered(1);
-    let now = pair.ends[1].now;
-    let receiver = pair.ends[1].transfers();
-    receiver
-        .accept(theirs, Range::default(), now)
-        .expect("accepted");
-    pair.settle();
-    let mut left = octets(size);
-    let sender = pair.ends[0].transfers();
-    while !left.is_empty() {
-        sender.write(id, &mut left, now).expect("room");
-    }
-    sender.finish(id, now).expect("finished");
-    pair.settle();
-    let receiver = pair.ends[1].transfers();
-    while receiver.read(theirs).is_some() {}
-    (pair, id, theirs)
-}
-
-/// What the sender is told of a file that the receiver did not keep.
-fn not_kept(step: Step, text: &str) -> Reason {
-    let error = StanzaError {
-        text: Some(text.into()),
-        ..StanzaError::new(ErrorType::Cancel, Condition::NotAcceptable)
-    };
-    Reason::Refused {
-        step,
-        error: Box::new(error),
-    }
-}
-
-#[test]
-fn a_file_that_differs_is_not_done_for_its_sender() {
-    let differs = "the file differs from the one announced";
-    for (size, step) in [(100, Step::Data), (0, Step::Close)] {
-        for by_message in [false, true] {
-            let mut options = Options::default();
-            if by_message {
-                options.carrier = Carrier::Message;
-            }
-            // Nothing acknowledges a message, so the close is what is answered.
-            let step = if by_message { Step::Close } else { step };
-            let (mut pair, id, theirs) = sent_but_not_stored(size, options);
-            if by_message {
-                // The ping behind the last block.
-                pair.pass(Duration::from_millis(1500));
-            }
-            pair.ends[0].take_events();
-            let now = pair.ends[1].now;
-            let receiver = pair.ends[1].transfers();
-            receiver
-                .completed(theirs, Err(Incomplete::HashMismatch), now)
-                .expect("told");
-            pair.settle();
-            let reason = not_kept(step, differs);
-            assert_eq!(pair.ends[0].take_event(), Event::Failed { id, reason });
-            for end in &mut pair.ends {
-                assert!(end.transfers().is_idle());
-            }
-        }
-    }
-}
-
-#[test]
-fn a_file_that_turns_out_to_differ_between_the_last_block_and_the_close_is_not_done_either() {
-    let mut pair = Pair::new(Config::default());
-    let id = pair.ends[0].offer(file(100), Options::default());
-    pair.settle();
-    let theirs = pair.offered(1);
-    let now = pair.ends[1].now;
-    let receiver = pair.ends[1].transfers();
-    receiver
-        .accept(theirs, Range::default(), now)
-        .expect("accepted");
-    pair.settle();
-    pair.move_octets((0, id), (1, theirs), &octets(100));
-    let receiver = pair.ends[1].transfers();
-    receiver
-        .completed(theirs, Err(Incomplete::Other("in private".into())), now)
-        .expect("told");
-    pair.settle();
-    pair.ends[0].take_events();
-    pair.ends[0].transfers().finish(id, now).expect("finished");
-    pair.settle();
-    let reason = not_kept(Step::Close, "the file could not be stored");
-    assert_eq!(pair.ends[0].take_event(), Event::Failed { id, reason });
-}
-
-#[test]
-fn a_receiver_that_cancels_when_it_has_everything_says_so() {
-    let (mut pair, id, theirs) = sent_but_not_stored(0, Options::default());
-    let now = pair.ends[1].now;
-    pair.ends[1]
-        .transfers()
-        .cancel(theirs, now)
-        .expect("cancelled");
-    pair.settle();
-    let reason = not_kept(Step::Close, "the receiver cancelled");
-    assert_eq!(
-        pair.ends[0].take_events().pop(),
-        Some(Event::Failed { id, reason })
     );
 }

@@ -7,7 +7,7 @@
 mod common;
 
 use bytestreams_machine::{Input, Machine};
-use bytestreams_stanza::{DiscoInfo, Iq, IqBody, Payload, Range, ns};
+use bytestreams_stanza::{DiscoInfo, Iq, IqBody, Payload, ns};
 use bytestreams_transfer::{Config, Event, Keepalive, Method, Methods, Options, Reason};
 use common::*;
 use core::time::Duration;
@@ -68,13 +68,10 @@ fn a_disk_that_keeps_the_link_unread_does_not_lose_it() {
     config.allow_unannounced = true;
     let mut solo = Solo::with(config);
     solo.set(PEER, "o", open("s1", 4096));
-    let now = solo.now;
     let Event::Offered { id, .. } = solo.take_event() else {
         panic!("no offer")
     };
-    solo.transfers()
-        .accept(id, Range::default(), now)
-        .expect("accepted");
+    solo.accept(id);
     solo.set(PEER, "d", data("s1", 0, &octets(100)));
     assert!(!solo.transfers().wants_input());
     solo.take_stanzas();

@@ -187,6 +187,42 @@ impl Solo {
             .offer(jid(PEER), file, options, entropy(1), now)
     }
 
+    /// Takes the whole of what was offered.
+    #[track_caller]
+    pub(crate) fn accept(&mut self, id: TransferId) {
+        let now = self.now;
+        let accepted = self.transfers().accept(id, Range::default(), now);
+        accepted.expect("accepted");
+    }
+
+    #[track_caller]
+    pub(crate) fn decline(&mut self, id: TransferId) {
+        let now = self.now;
+        let declined = self.transfers().decline(id, None, now);
+        declined.expect("declined");
+    }
+
+    #[track_caller]
+    pub(crate) fn cancel(&mut self, id: TransferId) {
+        let now = self.now;
+        self.transfers().cancel(id, now).expect("cancelled");
+    }
+
+    /// Says that all is written.
+    #[track_caller]
+    pub(crate) fn finish(&mut self, id: TransferId) {
+        let now = self.now;
+        self.transfers().finish(id, now).expect("finished");
+    }
+
+    /// Says that the file is kept.
+    #[track_caller]
+    pub(crate) fn complete(&mut self, id: TransferId) {
+        let now = self.now;
+        let completed = self.transfers().completed(id, Ok(()), now);
+        completed.expect("completed");
+    }
+
     /// Answers the question of what the peer can do, and gives the other stanzas.
     pub(crate) fn answer_disco(&mut self, features: &[&str]) -> Vec<Stanza> {
         let (asked, rest): (Vec<_>, Vec<_>) = self.take_stanzas().into_iter().partition(
