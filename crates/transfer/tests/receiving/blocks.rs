@@ -3,7 +3,7 @@
 use crate::common::*;
 use crate::support::*;
 use bytestreams_stanza::{
-    Condition, ErrorType, Fault, File, Invalid, Iq, IqBody, Payload, Range, Stanza, ns,
+    Condition, ErrorType, Fault, File, Invalid, IqBody, Payload, Range, Stanza, ns,
 };
 use bytestreams_transfer::{Config, Event, Reason};
 use core::time::Duration;

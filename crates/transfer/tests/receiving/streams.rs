@@ -2,7 +2,7 @@
 
 use crate::common::*;
 use crate::support::*;
-use bytestreams_stanza::{Condition, Iq, IqBody, Message, Payload, Range, Stanza, ns};
+use bytestreams_stanza::{Condition, IqBody, Message, Payload, Range, Stanza, ns};
 use bytestreams_transfer::{CommandError, Config, Event, Method, Reason, Side, Step};
 use core::time::Duration;
 

@@ -1,7 +1,7 @@
 //! What a receiver is asked for.
 
 use crate::common::*;
-use bytestreams_stanza::{Iq, Payload, Range, Stanza, ns};
+use bytestreams_stanza::{Iq, Payload, Stanza, ns};
 use bytestreams_transfer::{Event, Reason, TransferId};
 
 pub(crate) fn offered(solo: &mut Solo) -> TransferId {
