@@ -115,7 +115,10 @@ impl Outputs {
 
     /// Drops what would send octets of ours.
     pub(crate) fn stop_sending(&mut self) {
-        self.queue
-            .retain(|out| !matches!(out, Out::Block | Out::Ping));
+        for _ in 0..self.queue.len() {
+            let out = self.queue.pop_front();
+            let kept = out.filter(|out| !matches!(out, Out::Block | Out::Ping));
+            self.queue.extend(kept);
+        }
     }
 }

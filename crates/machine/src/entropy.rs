@@ -17,23 +17,21 @@ impl Entropy {
     /// The stream identifier: 128 bits as 32 hexadecimal digits behind a letter, so that it is a
     /// name as XML has it too.
     pub fn sid(&self) -> Sid {
-        sid(self.0.iter().take(16))
+        sid(self.0.first_chunk())
     }
 
     /// Another one, for a second offer of the same thing.
     pub fn spare_sid(&self) -> Sid {
-        sid(self.0.iter().skip(16))
+        sid(self.0.last_chunk())
     }
 }
 
-fn sid<'a>(octets: impl Iterator<Item = &'a u8>) -> Sid {
+fn sid(octets: Option<&[u8; 16]>) -> Sid {
     let mut text = [b's'; 33];
-    for (pair, octet) in text
-        .iter_mut()
-        .skip(1)
-        .zip(octets.flat_map(|&octet| [octet >> 4, octet & 15]))
-    {
-        *pair = hex(octet);
+    let digits = text.iter_mut().skip(1);
+    for (at, digit) in digits.enumerate() {
+        let octet = octets.and_then(|octets| octets.get(at / 2)).unwrap_or(&0);
+        *digit = hex(if at % 2 == 0 { octet >> 4 } else { octet & 15 });
     }
     let text = core::str::from_utf8(&text).unwrap_or("s");
     // 33 octets are within the bounds of a stream identifier, so the fallback is never made.

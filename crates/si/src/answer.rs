@@ -1,5 +1,6 @@
 //! The Receiver's side.
 
+use crate::method::named;
 use crate::offer::STREAM_METHOD;
 use crate::{Method, Methods};
 use alloc::boxed::Box;
@@ -128,20 +129,9 @@ impl Answer {
 /// The methods that the offer and `enabled` have in common, in the order of `enabled`: peers differ
 /// in whether their order means anything.
 fn common(si: &Si, sid: &Sid, enabled: &[Method]) -> Methods {
-    let offered: Methods = si
-        .feature
-        .iter()
-        .flat_map(|form| &form.fields)
-        .filter(|field| &*field.var == STREAM_METHOD)
-        .flat_map(|field| field.options.iter().chain(&field.values))
-        .filter_map(|value| Method::from_namespace(value))
-        .collect();
-    enabled
-        .iter()
-        .copied()
-        .filter(|method| offered.contains(method))
-        .filter(|method| *method != Method::Ibb || sid.is_nmtoken())
-        .collect()
+    let mut methods = named(si.feature.as_ref(), enabled, true);
+    methods.retain(|method| *method != Method::Ibb || sid.is_nmtoken());
+    methods
 }
 
 fn with_app(kind: ErrorType, app: AppCondition) -> StanzaError {

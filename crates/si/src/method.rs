@@ -1,6 +1,8 @@
 //! The stream methods that an offer names.
 
-use bytestreams_stanza::ns;
+use crate::offer::STREAM_METHOD;
+use alloc::sync::Arc;
+use bytestreams_stanza::{Field, Form, ns};
 use core::fmt;
 use smallvec::SmallVec;
 
@@ -44,6 +46,23 @@ impl Method {
             Self::Ibb => "ibb",
         }
     }
+}
+
+/// Those of `own` that the form's field names, in the order of `own`: as a value, whatever its type,
+/// or, where the form offers, as an option.
+pub(crate) fn named(form: Option<&Form>, own: &[Method], offers: bool) -> Methods {
+    let mut methods = Methods::new();
+    for method in own {
+        let is = |value: &Arc<str>| Method::from_namespace(value) == Some(*method);
+        let names = |field: &Field| {
+            &*field.var == STREAM_METHOD
+                && (field.values.iter().any(is) || offers && field.options.iter().any(is))
+        };
+        if form.is_some_and(|form| form.fields.iter().any(names)) {
+            methods.push(*method);
+        }
+    }
+    methods
 }
 
 impl fmt::Display for Method {

@@ -1,5 +1,6 @@
 //! The Sender's side.
 
+use crate::method::named;
 use crate::{Method, Methods};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -225,13 +226,7 @@ fn read_result(offered: &[Method], from: Jid, si: &Si) -> OfferEvent {
     {
         return OfferEvent::Refused(Refusal::Declined(None));
     }
-    let values = si.feature.iter().flat_map(chosen);
-    let values: Methods = values.collect();
-    let methods: Methods = offered
-        .iter()
-        .copied()
-        .filter(|method| values.contains(method))
-        .collect();
+    let methods = named(si.feature.as_ref(), offered, false);
     if methods.is_empty() {
         return OfferEvent::Refused(Refusal::NoValidStreams);
     }
@@ -241,15 +236,6 @@ fn read_result(offered: &[Method], from: Jid, si: &Si) -> OfferEvent {
         methods,
         range: range.unwrap_or_default(),
     })
-}
-
-/// The methods that a form chooses: the values of the field, whatever its type.
-fn chosen(form: &Form) -> impl Iterator<Item = Method> {
-    form.fields
-        .iter()
-        .filter(|field| &*field.var == STREAM_METHOD)
-        .flat_map(|field| &field.values)
-        .filter_map(|value| Method::from_namespace(value))
 }
 
 /// Reads an error by its condition alone: the types differ from peer to peer, and XEP-0095 itself

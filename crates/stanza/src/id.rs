@@ -5,8 +5,8 @@ use core::fmt;
 use smallvec::SmallVec;
 
 /// An `id` attribute; up to [`Id::INLINE`] octets are held without allocating.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Id(SmallVec<[u8; Id::INLINE]>);
+#[derive(PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Id(SmallVec<[u8; Self::INLINE]>);
 
 impl Id {
     /// The octets that are held without allocating.
@@ -24,6 +24,13 @@ impl Id {
     /// The identifier as text.
     pub fn as_str(&self) -> &str {
         core::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl Clone for Id {
+    fn clone(&self) -> Self {
+        // All octets at once, which a clone of the vector does not.
+        Self(SmallVec::from_slice(&self.0))
     }
 }
 

@@ -5,6 +5,7 @@ use crate::socks5::Phase;
 use crate::table::tag;
 use crate::{Method, Options, Reason, TransferId, Transfers, Via, Window};
 use alloc::boxed::Box;
+use alloc::string::String;
 use bytestreams_ibb::Session;
 use bytestreams_machine::{Entropy, Ids, Instant, Machine};
 use bytestreams_si::{Answer, Offer, Proposal};
@@ -340,29 +341,42 @@ const LAST_WORD: Duration = Duration::from_secs(30);
 /// and four characters of the sid, so that an answer that is late by a whole connection is not taken
 /// for one of today's.
 pub(crate) fn request_ids(id: TransferId, sid: &Sid) -> Ids {
-    Ids::new(&alloc::format!("{:04x}{}", tag(id), tail(sid, 4)))
+    ids(id, "", tail(sid, 4))
 }
 
 /// Makes the ids of its stream's requests, which are others: our sids have no capitals.
 pub(crate) fn stream_ids(id: TransferId, sid: &Sid) -> Ids {
-    Ids::new(&alloc::format!("{:04x}S{}", tag(id), tail(sid, 3)))
+    ids(id, "S", tail(sid, 3))
 }
 
 /// Makes the ids of what a SOCKS5 bytestream of its asks, which are others again.
 #[cfg(feature = "socks5")]
 pub(crate) fn socks5_ids(id: TransferId, sid: &Sid) -> Ids {
-    Ids::new(&alloc::format!("{:04x}T{}", tag(id), tail(sid, 3)))
+    ids(id, "T", tail(sid, 3))
+}
+
+fn ids(id: TransferId, mark: &str, tail: &str) -> Ids {
+    let tag = u32::from(tag(id));
+    let digits = [12, 8, 4, 0].map(|shift| char::from_digit(tag >> shift & 15, 16));
+    let mut seed: String = digits.into_iter().flatten().collect();
+    seed.push_str(mark);
+    seed.push_str(tail);
+    Ids::new(&seed)
 }
 
 pub(crate) fn tail(sid: &Sid, characters: usize) -> &str {
     let text = sid.as_str();
-    let last = text.char_indices().rev().nth(characters - 1);
-    last.and_then(|(at, _)| text.get(at..)).unwrap_or(text)
+    let mut begins = (0..text.len())
+        .rev()
+        .filter(|at| text.is_char_boundary(*at));
+    let last = begins.nth(characters - 1);
+    last.and_then(|at| text.get(at..)).unwrap_or(text)
 }
 
 /// The tag of the transfer that made this id, if one did.
 pub(crate) fn tag_of(id: &str) -> Option<u16> {
-    u16::from_str_radix(id.get(..4)?, 16).ok()
+    let digit = |tag, c: char| Some(tag << 4 | u16::try_from(c.to_digit(16)?).ok()?);
+    id.get(..4)?.chars().try_fold(0, digit)
 }
 
 /// The part of a file that a range is: whether it is less than the whole, and how many octets it

@@ -119,12 +119,18 @@ impl Transfers {
     pub fn link_lost(&mut self, _now: Instant) {
         self.lost = true;
         self.silence.stop();
-        self.queue.retain(Self::outlives_link);
+        for _ in 0..self.queue.len() {
+            let output = self.queue.pop_front();
+            self.queue.extend(output.filter(Self::outlives_link));
+        }
         self.close_everything();
-        let live = self.live.take_all();
-        let ended = live.filter(|transfer| !transfer.is_over());
-        let mut ended: Vec<TransferId> = ended.map(|transfer| transfer.id).collect();
-        ended.sort_unstable();
+        let mut ended = Vec::new();
+        for transfer in self.live.take_all() {
+            if !transfer.is_over() {
+                let (Ok(place) | Err(place)) = ended.binary_search(&transfer.id);
+                ended.insert(place, transfer.id);
+            }
+        }
         for id in ended {
             let reason = Reason::LinkLost;
             self.tell(Event::Failed { id, reason });
@@ -250,12 +256,11 @@ impl Transfers {
                 Some(error) => session.refuse(error, now),
                 None => session.abort(now),
             }
-            let stanzas = core::iter::from_fn(|| session.poll_output());
-            let stanzas = stanzas.filter_map(|output| match output {
-                Output::Stanza(stanza) => Some(Output::Stanza(stanza)),
-                Output::Event(_) | Output::Net(_) => None,
-            });
-            self.queue.extend(stanzas);
+            while let Some(output) = session.poll_output() {
+                if let Output::Stanza(stanza) = output {
+                    self.send(stanza);
+                }
+            }
             if session.is_closed() {
                 self.strays.remember_session(&session, now);
             } else if let Some(transfer) = self.live.get_mut(id) {

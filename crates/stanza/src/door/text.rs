@@ -108,12 +108,10 @@ fn push_lines(text: &str, out: &mut String) {
 /// What stands for `&name;` (4.1, 4.6).
 pub(crate) fn reference(name: &str) -> Result<char, XmlFault> {
     let number = |digits: &str, radix| {
-        // `from_str_radix` would take a sign.
-        if !digits.chars().all(|c| c.is_digit(radix)) {
-            return Err(XmlFault::NotWellFormed);
-        }
-        u32::from_str_radix(digits, radix)
-            .ok()
+        let add = |sum: u32, c: char| sum.checked_mul(radix)?.checked_add(c.to_digit(radix)?);
+        digits
+            .chars()
+            .try_fold(0, add)
             .and_then(char::from_u32)
             .filter(|c| is_char(*c))
             .ok_or(XmlFault::NotWellFormed)
