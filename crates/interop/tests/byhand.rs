@@ -1,21 +1,20 @@
 //! A peer by hand at the other end of a SOCKS5 stream: odd but legal replies, octets in odd places, ends too early and too late.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::channel;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use bytestreams_interop::exchange::{accepts, number, online, text};
 use bytestreams_interop::files::hidden;
+use bytestreams_interop::process::wait_until;
 use bytestreams_interop::socks::{
     STEP, connect, dst_addr, hosts_query, read_to_end, si_accept, si_offer, stream_host, used,
 };
 use bytestreams_interop::{Cli, LOGIN, PROSODY, Process, RawClient, Scratch, Server, TRANSFER};
 
 const LETTER: &[u8] = b"the more I give to thee, the more I have";
-/// Long enough for a segment to leave alone.
-const PAUSE: Duration = Duration::from_millis(30);
 
 /// A receiver of ours that accepted a letter, and romeo who offered it.
 struct Scene {
@@ -93,6 +92,30 @@ fn host(serve: impl FnOnce(TcpStream, [u8; 47]) + Send + 'static) -> (SocketAddr
     (address, thread)
 }
 
+/// Waits until the other end, on this machine, has read all that was sent, so that what is sent
+/// next comes to it alone.
+fn until_read(socket: &TcpStream) {
+    let column = |addr: SocketAddr| {
+        let IpAddr::V4(ip) = addr.ip() else {
+            panic!("{addr} is none of IPv4")
+        };
+        let ip = u32::from_ne_bytes(ip.octets());
+        format!("{ip:08X}:{:04X}", addr.port())
+    };
+    let from = column(socket.peer_addr().expect("connected"));
+    let to = column(socket.local_addr().expect("bound"));
+    wait_until("the other end reads", STEP, || {
+        let table = std::fs::read_to_string("/proc/net/tcp").expect("Linux");
+        let mut lines = table.lines().map(|line| line.split_whitespace().skip(1));
+        // The addresses, the state, then the two queues: what waits to be read is the second.
+        let queues = lines.find_map(|mut line| {
+            let theirs = line.next() == Some(&from) && line.next() == Some(&to);
+            line.nth(1).filter(|_| theirs)
+        });
+        queues.expect("a connection").ends_with(":00000000")
+    });
+}
+
 fn success(request: &[u8; 47]) -> Vec<u8> {
     let mut reply = request.to_vec();
     reply[1] = 0;
@@ -125,7 +148,7 @@ fn a_reply_in_pieces_and_one_with_an_address_are_taken() {
             };
             for piece in reply.chunks(7) {
                 socket.write_all(piece).expect("written");
-                thread::sleep(PAUSE);
+                until_read(&socket);
             }
             socket.write_all(LETTER).expect("written");
             socket.shutdown(Shutdown::Write).expect("shut down");
