@@ -4,107 +4,21 @@ mod common;
 
 use bytestreams_machine::Own;
 use bytestreams_stanza::{Range, Stanza};
-use bytestreams_tokio::file::{Source, Store};
 use bytestreams_tokio::link::{Ends, LinkError, StanzaLink};
 use bytestreams_tokio::serverless::Serverless;
 use bytestreams_tokio::{
-    Config, Endpoint, Event, Method, Methods, Offers, Options, Reason, ReceiveError, ReceiveFile,
-    Received, SendError, SendFile, Sent, SocketOptions, Via, receive_file, send_file,
+    Endpoint, Event, Method, Options, Reason, ReceiveError, ReceiveFile, SendError, SendFile,
+    SocketOptions, Via,
 };
+use common::pair::{Pair, both, telling};
 use common::{jid, loopback, octets, soon};
 use core::net::SocketAddr;
 use core::task::{Context, Poll};
-use std::path::PathBuf;
-use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-
-struct Pair {
-    a: Endpoint,
-    to_a: Offers,
-    b: Endpoint,
-    to_b: Offers,
-    dir: TempDir,
-}
-
-/// SOCKS5, and in band when that comes to nothing.
-fn both() -> Config {
-    let mut config = Config::default();
-    config.methods = Methods::from_slice(&[Method::Socks5, Method::Ibb]);
-    config.allow_unannounced = true;
-    config
-}
-
-/// A Requester that tells this address alone.
-fn telling(addr: SocketAddr) -> Config {
-    let mut config = both();
-    config.socks5.listen = false;
-    config.socks5.advertised = vec![(addr.ip().to_string().into(), addr.port())];
-    config
-}
+use tokio::net::TcpListener;
 
 async fn pair() -> Pair {
-    pair_with(both(), SocketOptions::default()).await
-}
-
-async fn pair_with(of_a: Config, sockets_of_a: SocketOptions) -> Pair {
-    let (a, b) = loopback("a@here/1", "b@here/2").await;
-    let a = Endpoint::spawn_with(a, of_a, sockets_of_a);
-    made(a, Endpoint::spawn(b, both()))
-}
-
-fn made((a, to_a): (Endpoint, Offers), (b, to_b): (Endpoint, Offers)) -> Pair {
-    let dir = tempfile::tempdir().expect("a directory");
-    std::fs::create_dir(dir.path().join("in")).expect("a directory");
-    Pair {
-        a,
-        to_a,
-        b,
-        to_b,
-        dir,
-    }
-}
-
-impl Pair {
-    fn source(&self, name: &str, content: &[u8]) -> Source {
-        let path = self.dir.path().join(name);
-        std::fs::write(&path, content).expect("a file");
-        Source::open(path).expect("a source")
-    }
-
-    fn inbox(&self) -> PathBuf {
-        self.dir.path().join("in")
-    }
-
-    fn names(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(self.inbox()).expect("a directory");
-        let name = |entry: std::io::Result<std::fs::DirEntry>| {
-            let name = entry.expect("an entry").file_name();
-            name.into_string().expect("a name")
-        };
-        entries.map(name).collect()
-    }
-
-    fn store(&self) -> Store {
-        Store::open(self.inbox()).expect("a store")
-    }
-
-    /// Sends from the one to the other; `on_event` hears the sender.
-    async fn cross(
-        &mut self,
-        source: Source,
-        how: &SendFile,
-        receive: &ReceiveFile,
-        on_event: impl FnMut(&Event),
-    ) -> (Result<Sent, SendError>, Result<Received, ReceiveError>) {
-        let store = self.store();
-        let sending = send_file(&self.a, jid("b@here/2"), source, how, on_event);
-        let receiving = async {
-            let offer = self.to_b.next().await.expect("an offer");
-            receive_file(offer, &store, receive, |_| {}).await
-        };
-        soon(async { tokio::join!(sending, receiving) }).await
-    }
+    Pair::new(both()).await
 }
 
 #[tokio::test]
@@ -133,44 +47,7 @@ async fn files_of_all_sizes_arrive_identical() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_files_cross_both_ways_at_once() {
-    let mut pair = pair().await;
-    let store = pair.store();
-    let mut tasks = tokio::task::JoinSet::new();
-    for n in 0..8 {
-        let content = octets(200_000 + n);
-        for (endpoint, to, way) in [(&pair.a, "b@here/2", "ab"), (&pair.b, "a@here/1", "ba")] {
-            let source = pair.source(&format!("{way}{n}"), &content);
-            let endpoint = endpoint.clone();
-            tasks.spawn(async move {
-                let how = SendFile::default();
-                let sent = send_file(&endpoint, jid(to), source, &how, |_| {}).await;
-                assert_eq!(sent.expect("sent").via, Via::Direct);
-            });
-        }
-    }
-    soon(async {
-        for offers in [&mut pair.to_a, &mut pair.to_b] {
-            for _ in 0..8 {
-                let offer = offers.next().await.expect("an offer");
-                let store = store.clone();
-                tasks.spawn(async move {
-                    let how = ReceiveFile::default();
-                    let received = receive_file(offer, &store, &how, |_| {}).await;
-                    received.expect("received");
-                });
-            }
-        }
-        while let Some(result) = tasks.join_next().await {
-            result.expect("no panic");
-        }
-    })
-    .await;
-    for n in 0..8 {
-        for way in ["ab", "ba"] {
-            let path = pair.inbox().join(format!("{way}{n}"));
-            assert!(std::fs::read(path).expect("a file") == octets(200_000 + n));
-        }
-    }
+    pair().await.cross_many_both_ways(Via::Direct).await;
 }
 
 #[tokio::test]
@@ -193,7 +70,7 @@ async fn a_streamhost_that_refuses_leads_in_band() {
     let nobody = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
     let addr = nobody.local_addr().expect("an address");
     drop(nobody);
-    let mut pair = pair_with(telling(addr), SocketOptions::default()).await;
+    let mut pair = Pair::with(telling(addr), SocketOptions::default(), both()).await;
     let content = octets(300_000);
     let source = pair.source("f.bin", &content);
     let mut fell = Vec::new();
@@ -263,7 +140,7 @@ async fn a_stranger_makes_nobody_dial_inside_unless_allowed() {
             sockets.allowed = vec!["127.0.0.0/8".parse().expect("a network")];
         }
         let addr = inside.local_addr().expect("an address");
-        let mut pair = made(
+        let mut pair = Pair::made(
             Endpoint::spawn(a, telling(addr)),
             Endpoint::spawn_with(Elsewhere(b), both(), sockets),
         );
@@ -290,31 +167,7 @@ async fn a_stranger_makes_nobody_dial_inside_unless_allowed() {
 #[tokio::test]
 async fn a_sender_that_is_dropped_cancels() {
     let mut pair = pair().await;
-    let source = pair.source("c.bin", &octets(64 << 20));
-    let (moving, moved) = tokio::sync::oneshot::channel();
-    let mut moving = Some(moving);
-    let store = pair.store();
-    let a = pair.a.clone();
-    let sending = tokio::spawn(async move {
-        let how = SendFile::default();
-        send_file(&a, jid("b@here/2"), source, &how, |event| {
-            if let Event::Progress { .. } = event
-                && let Some(moving) = moving.take()
-            {
-                let _ = moving.send(());
-            }
-        })
-        .await
-    });
-    let receiving = async {
-        let offer = pair.to_b.next().await.expect("an offer");
-        receive_file(offer, &store, &ReceiveFile::default(), |_| {}).await
-    };
-    let cancelling = async {
-        moved.await.expect("octets moved");
-        sending.abort();
-    };
-    let (received, ()) = soon(async { tokio::join!(receiving, cancelling) }).await;
+    let received = pair.drop_the_sender(64 << 20).await;
     assert!(
         matches!(received, Err(ReceiveError::Transfer(_))),
         "{received:?}"
@@ -324,123 +177,11 @@ async fn a_sender_that_is_dropped_cancels() {
 
 #[tokio::test]
 async fn a_receiver_that_is_dropped_cancels() {
-    let mut pair = pair().await;
-    let source = pair.source("c.bin", &octets(64 << 20));
-    let how = SendFile::default();
-    let sending = send_file(&pair.a, jid("b@here/2"), source, &how, |_| {});
-    let store = pair.store();
-    let receiving = async {
-        let offer = pair.to_b.next().await.expect("an offer");
-        let (moving, moved) = tokio::sync::oneshot::channel();
-        let mut moving = Some(moving);
-        let how = ReceiveFile::default();
-        let receiving = receive_file(offer, &store, &how, |event| {
-            if let Event::Progress { .. } = event
-                && let Some(moving) = moving.take()
-            {
-                let _ = moving.send(());
-            }
-        });
-        tokio::select! {
-            received = receiving => panic!("{received:?}"),
-            _ = moved => {}
-        }
-    };
-    let (sent, ()) = soon(async { tokio::join!(sending, receiving) }).await;
+    let sent = pair().await.drop_the_receiver(64 << 20).await;
     assert!(
         matches!(sent, Err(SendError::Transfer(Reason::Connection(_)))),
         "{sent:?}"
     );
-}
-
-/// Passes connections on, and from the target so many octets of each before it cuts them off.
-async fn cutter(target: SocketAddr, octets: usize) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
-    let addr = listener.local_addr().expect("an address");
-    tokio::spawn(async move {
-        while let Ok((near, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let (mut near, mut far) = (near, TcpStream::connect(target).await?);
-                let (mut near_read, mut near_write) = near.split();
-                let (far_read, mut far_write) = far.split();
-                let mut far_read = far_read.take(octets as u64);
-                let there = async {
-                    tokio::io::copy(&mut near_read, &mut far_write).await?;
-                    far_write.shutdown().await?;
-                    core::future::pending::<std::io::Result<()>>().await
-                };
-                let back = async {
-                    tokio::io::copy(&mut far_read, &mut near_write).await?;
-                    if far_read.limit() > 0 {
-                        near_write.shutdown().await?;
-                        core::future::pending::<()>().await;
-                    }
-                    Ok(())
-                };
-                tokio::select! { there = there => there, back = back => back }?;
-                // The sender sees a reset, the receiver an end after all that came.
-                far.set_zero_linger()
-            });
-        }
-    });
-    addr
-}
-
-#[tokio::test]
-async fn a_connection_cut_in_the_middle_fails_and_is_resumed() {
-    let mut sockets = SocketOptions::default();
-    let addr = sockets.listen("127.0.0.1:0").expect("a socket");
-    let half = 2 << 20;
-    let mut config = telling(cutter(addr, half).await);
-    config.socks5.listen = true;
-    let mut pair = pair_with(config, sockets).await;
-    let content = octets(2 * half - 1000);
-    let mut how = SendFile::default();
-    how.resumable = true;
-    let mut receive = ReceiveFile::default();
-    receive.resume = true;
-    receive.sha256 = true;
-    let source = pair.source("r.bin", &content);
-    let (sent, received) = pair.cross(source, &how, &receive, |_| {}).await;
-    assert!(matches!(sent, Err(SendError::Transfer(_))), "{sent:?}");
-    assert!(
-        matches!(
-            received,
-            Err(ReceiveError::Transfer(
-                Reason::TooShort { .. } | Reason::Connection(_)
-            ))
-        ),
-        "{received:?}"
-    );
-    let partial = pair.names();
-    assert!(
-        partial.len() == 1 && partial[0].starts_with('.'),
-        "{partial:?}"
-    );
-
-    let source = Source::open(pair.dir.path().join("r.bin")).expect("a source");
-    let (sent, received) = pair.cross(source, &how, &receive, |_| {}).await;
-    let (sent, received) = (sent.expect("sent"), received.expect("received"));
-    assert_eq!((sent.via, sent.offset), (Via::Direct, received.offset));
-    // All that came before is there, less the handshake.
-    assert!(sent.offset > half as u64 - 512, "{}", sent.offset);
-    assert_eq!(sent.offset + sent.octets, content.len() as u64);
-    assert!(std::fs::read(&received.file.path).expect("a file") == content);
-    assert_eq!(pair.names(), ["r.bin"]);
-}
-
-#[tokio::test]
-async fn without_resume_a_cut_connection_leaves_nothing() {
-    let mut sockets = SocketOptions::default();
-    let addr = sockets.listen("127.0.0.1:0").expect("a socket");
-    let mut config = telling(cutter(addr, 1 << 20).await);
-    config.socks5.listen = true;
-    let mut pair = pair_with(config, sockets).await;
-    let source = pair.source("r.bin", &octets(4 << 20));
-    let (how, receive) = (SendFile::default(), ReceiveFile::default());
-    let (sent, received) = pair.cross(source, &how, &receive, |_| {}).await;
-    assert!(sent.is_err() && received.is_err(), "{sent:?} {received:?}");
-    assert!(pair.names().is_empty(), "{:?}", pair.names());
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! A pair of endpoints, and time that does not run out unseen.
 #![allow(dead_code, reason = "not every test uses all of it")]
 
+pub(crate) mod pair;
+
 use bytestreams_stanza::Jid;
 use bytestreams_tokio::serverless::{self, Listener, Serverless, Setup};
 use core::future::Future;
