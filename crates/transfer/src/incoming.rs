@@ -143,6 +143,7 @@ impl Transfers {
 
     /// Takes an offer (XEP-0095, section 3.2). Every one is answered: now, or when the application
     /// has decided.
+    #[inline(never)]
     pub(crate) fn offered(&mut self, iq: &Iq, now: Instant) {
         let answer = match Answer::read(iq, &self.config.methods) {
             Ok(answer) => answer,
@@ -183,6 +184,7 @@ impl Transfers {
 
     /// Takes an `<open/>` (XEP-0047, section 2.1): for what was accepted, or for a stream that
     /// nobody announced.
+    #[inline(never)]
     pub(crate) fn opened(&mut self, iq: Iq, now: Instant) {
         let IqBody::Set(Payload::Open(open)) = &iq.body else {
             return;

@@ -81,6 +81,7 @@ impl Transfers {
         asked.filter(|method| enabled.contains(method)).collect()
     }
 
+    #[inline(never)]
     fn start(
         &mut self,
         id: TransferId,

@@ -155,6 +155,7 @@ pub(crate) enum Stage {
 }
 
 impl Transfer {
+    #[inline(never)]
     pub(crate) fn new(id: TransferId, peer: Jid, sid: Sid, stage: Stage) -> Self {
         Self {
             id,

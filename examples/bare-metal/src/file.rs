@@ -2,6 +2,7 @@
 
 use crate::clock::Pool;
 use crate::link::{BLOCK, Link};
+use crate::md5::Md5;
 use crate::uart::Console;
 use alloc::string::String;
 use bytes::Bytes;
@@ -10,7 +11,6 @@ use bytestreams_stanza::{File, Range};
 use bytestreams_transfer::{Event, Incomplete, Options, TransferId, Window};
 use core::fmt::{self, Write};
 use core::num::NonZeroU16;
-use md5::Md5;
 use sha2::{Digest, Sha256};
 
 /// Receives files, one at a time.
@@ -36,7 +36,7 @@ impl Incoming {
     }
 
     fn is_right(&self) -> bool {
-        let computed = |md5: &Md5| md5.clone().finalize();
+        let computed = |md5: &Md5| md5.clone().finish();
         let differs = |(announced, md5): &([u8; 16], Md5)| computed(md5) != *announced;
         !self.md5.as_ref().is_some_and(differs)
     }
@@ -240,7 +240,12 @@ struct Hex([u8; 32]);
 
 impl fmt::Display for Hex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+        for octet in self.0 {
+            for digit in [octet >> 4, octet & 15] {
+                f.write_char(char::from_digit(digit.into(), 16).unwrap_or_default())?;
+            }
+        }
+        Ok(())
     }
 }
 

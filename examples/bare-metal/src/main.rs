@@ -12,6 +12,7 @@ mod clock;
 mod file;
 mod heap;
 mod link;
+mod md5;
 mod uart;
 
 use alloc::vec::Vec;

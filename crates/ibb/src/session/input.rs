@@ -43,6 +43,7 @@ impl Session {
         clippy::wildcard_enum_match_arm,
         reason = "whatever else there is belongs to somebody else"
     )]
+    #[inline(never)]
     fn iq(&mut self, iq: Iq, now: Instant) -> Option<Iq> {
         let Iq { from, to, id, body } = iq;
         let body = match body {

@@ -18,7 +18,6 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use core::convert::Infallible;
 use core::fmt;
-use smallvec::SmallVec;
 
 /// Makes stanzas of tokens: those of one whole stanza element, then [`Decoder::finish`].
 ///
@@ -31,7 +30,7 @@ pub struct Decoder {
     tools: Tools,
     head: Head,
     /// The known elements that are open, from the stanza inwards.
-    open: SmallVec<[Node; 12]>,
+    open: Vec<Node>,
     /// How many elements are open within the innermost known one and passed over.
     skipped: usize,
     /// Attributes of the element that began last, counted while they may still come.
@@ -153,7 +152,7 @@ impl Decoder {
                 limits,
             },
             head: Head::default(),
-            open: SmallVec::new(),
+            open: Vec::new(),
             skipped: 0,
             attributes: 0,
             draft: AnyDraft::None,
@@ -215,6 +214,7 @@ impl Decoder {
         stanza
     }
 
+    #[cfg_attr(not(feature = "fast"), inline(never))]
     fn stanza(&mut self) -> Result<Stanza, DecodeError> {
         let head = core::mem::take(&mut self.head);
         if head.torn || !head.ended {
@@ -273,6 +273,7 @@ impl Decoder {
         })
     }
 
+    #[cfg_attr(not(feature = "fast"), inline(never))]
     fn begin(&mut self, ns: &str, name: &str) {
         self.attributes = 0;
         let Some(&parent) = self.open.last() else {

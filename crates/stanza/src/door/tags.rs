@@ -7,7 +7,6 @@ use super::{Context, DoorError, XmlFault};
 use crate::{Token, TokenSink};
 use alloc::string::String;
 use alloc::vec::Vec;
-use smallvec::SmallVec;
 
 /// Turns tags and texts into tokens, and keeps its buffers from element to element.
 #[derive(Debug, Default)]
@@ -79,7 +78,7 @@ impl Tags {
 
     /// Refuses two attributes of one name, prefixes resolved (Namespaces in XML 1.0, 6.3).
     fn check_duplicates(&self, raw: &str, context: &Context) -> Result<(), XmlFault> {
-        let mut names = SmallVec::<[(&str, &str); 16]>::new();
+        let mut names = Names::new();
         for attribute in &self.attributes {
             let (name, _) = parts(attribute, raw, &self.values);
             let name = Name::split(name)?;
@@ -121,6 +120,12 @@ impl Tags {
         push_text(text::cdata(piece, &mut self.text)?, sink)
     }
 }
+
+/// Namespaces and names. Few are kept in place, which takes code.
+#[cfg(feature = "fast")]
+type Names<'a> = smallvec::SmallVec<[(&'a str, &'a str); 16]>;
+#[cfg(not(feature = "fast"))]
+type Names<'a> = Vec<(&'a str, &'a str)>;
 
 /// A reference: what stands between `&` and `;`.
 pub(super) fn reference<S: TokenSink>(name: &str, sink: &mut S) -> Result<(), DoorError<S::Error>> {

@@ -29,6 +29,7 @@ impl Header {
     /// the prefix.
     ///
     /// Addresses that are none are taken for absent.
+    #[inline(never)]
     pub(super) fn parse(tag: &[u8]) -> Result<(Self, Context, Arc<str>), HeaderFault> {
         let text = core::str::from_utf8(tag).map_err(|_| XmlFault::Encoding)?;
         let tag = text

@@ -276,6 +276,7 @@ impl<D: Door> Framer<D> {
 
     /// Puts in place of the item's octets its start tag, its first child's, as far as they end
     /// within the first `limit` octets, and their ends.
+    #[inline(never)]
     fn keep_heads(&mut self, piece: &[u8], limit: usize) {
         let cut = self.kept.len();
         let octets_of = |start: usize, end: usize, kept: &[u8], to: &mut Vec<u8>| {

@@ -160,6 +160,7 @@ impl Opening {
         }
     }
 
+    #[inline(never)]
     fn due(&mut self, frame: Frame) -> Result<Option<Opened>, OpeningError> {
         match (core::mem::replace(&mut self.state, State::Ended), frame) {
             #[cfg(feature = "server")]
