@@ -335,6 +335,20 @@ fn framed(text: &str) -> Option<Stanza> {
 }
 
 #[test]
+fn a_small_block_in_much_white_space_holds_little() {
+    let spaced = format!("{}AAAA{}", " ".repeat(40_000), "\n".repeat(40_000));
+    let Some(Stanza::Iq(iq)) = framed(&data(&spaced)) else {
+        panic!("no block");
+    };
+    let IqBody::Set(Payload::Data(data)) = iq.body else {
+        panic!("{:?}", iq.body);
+    };
+    assert_eq!(&data.octets[..], [0, 0, 0]);
+    let whole = data.octets.try_into_mut().expect("nobody else has it");
+    assert!(whole.capacity() <= 256, "{}", whole.capacity());
+}
+
+#[test]
 fn what_a_room_says_to_all_is_no_block_by_the_short_way_either() {
     for (kind, taken) in [
         ("", true),
