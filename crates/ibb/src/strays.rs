@@ -15,9 +15,10 @@ use core::time::Duration;
 /// other `<close/>` and every `<data/>` is answered with item-not-found (XEP-0047, 2.2 and 2.3),
 /// forged ones too, whose sender and sid belong to no session together; a message that
 /// repeats a block which its stream took before it ended is not answered at all. The rest is handed back.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Strays {
     ended: VecDeque<Ended>,
+    most: usize,
     answers: VecDeque<Stanza>,
 }
 
@@ -32,7 +33,7 @@ struct Ended {
 }
 
 impl Strays {
-    /// Streams that are remembered at most; the oldest is forgotten first.
+    /// Streams that are remembered at most unless told.
     pub const MAX_ENDED: usize = 256;
     /// How long a stream is remembered.
     pub const REMEMBERED: Duration = Duration::from_secs(60);
@@ -43,7 +44,17 @@ impl Strays {
 
     /// Makes one that remembers nothing yet.
     pub fn new() -> Self {
-        Self::default()
+        Self::with_most(Self::MAX_ENDED)
+    }
+
+    /// Makes one that remembers `most` streams at most; the oldest is forgotten first. One holds the
+    /// names of a stream and its peer, which a stranger may make 3.5 KiB long.
+    pub fn with_most(most: usize) -> Self {
+        Self {
+            ended: VecDeque::new(),
+            most,
+            answers: VecDeque::new(),
+        }
     }
 
     /// Remembers a stream that ended, of which no session is at hand.
@@ -72,10 +83,12 @@ impl Strays {
         if let Some(known) = self.find(&ended.peer, &ended.sid, ended.at) {
             ended.expected = ended.expected.or(known.expected);
         }
-        if self.ended.len() >= Self::MAX_ENDED {
+        if self.ended.len() >= self.most {
             self.ended.pop_front();
         }
-        self.ended.push_back(ended);
+        if self.most > 0 {
+            self.ended.push_back(ended);
+        }
     }
 
     /// Says whether a stream ended lately.
@@ -96,6 +109,12 @@ impl Strays {
         };
         let expected = self.find(from, &data.sid, now).and_then(|e| e.expected);
         expected.is_some_and(|next| (1..=Self::REPEATED).contains(&next.wrapping_sub(data.seq)))
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.ended = VecDeque::new();
+        self.answers = VecDeque::new();
     }
 
     fn forget(&mut self, now: Instant) {
@@ -120,6 +139,12 @@ impl Strays {
             IqBody::Error(Box::new(refusal::unknown()))
         };
         self.answer(Iq::answer(from, id, body));
+    }
+}
+
+impl Default for Strays {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -137,6 +137,12 @@ pub struct Bounds {
     pub block_size: u16,
     /// Peers whose features are remembered.
     pub peers: usize,
+    /// Streams that ended and are remembered for 60 s: what comes late for one beyond them is
+    /// answered as for a stream that never was, and is offered again.
+    pub ended: usize,
+    /// Outputs that wait to be carried out: beyond it [`crate::Transfers::wants_input`] is false,
+    /// and strangers are not answered.
+    pub outputs: usize,
 }
 
 impl Default for Bounds {
@@ -148,6 +154,8 @@ impl Default for Bounds {
             buffered: 8 * 1024 * 1024,
             block_size: u16::MAX,
             peers: 256,
+            ended: 256,
+            outputs: 8192,
         }
     }
 }

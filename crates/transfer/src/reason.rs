@@ -194,6 +194,10 @@ pub enum Blocked {
 impl Reason {
     /// Says what a peer is told that sent in vain, so that it does not take the file for kept.
     /// Nothing where it ended the stream itself, or where a stream that is closed says enough.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "whatever else goes wrong, the peer knows or a closed stream tells"
+    )]
     pub(crate) fn to_sender(&self, transfer: &Transfer) -> Option<StanzaError> {
         let has_everything = transfer.ended || transfer.has_everything();
         let text = match self {

@@ -44,10 +44,6 @@ pub struct Transfers {
     pub(crate) lost: bool,
 }
 
-/// Outputs that wait at most while the link is read: a driver drains them all the time, except
-/// while its peer does not read what it writes.
-const MOST_OUTPUTS: usize = 8192;
-
 impl Transfers {
     /// Makes a machine for one link, which is up at `now`. `own` is who we are on it.
     ///
@@ -61,7 +57,7 @@ impl Transfers {
             live: Table::default(),
             peers: Peers::new(config.bounds.peers),
             questions: Requests::default(),
-            strays: Strays::new(),
+            strays: Strays::with_most(config.bounds.ended),
             socks5: socks5::Shared::default(),
             silence: Silence::new(config.keepalive != Keepalive::Off, now),
             agenda: Agenda::default(),
@@ -138,7 +134,7 @@ impl Transfers {
         self.questions = Requests::default();
         self.agenda = Agenda::default();
         self.ready.clear();
-        self.strays = Strays::new();
+        self.strays.clear();
         self.buffered = 0;
         self.closing = 0;
     }
@@ -147,7 +143,7 @@ impl Transfers {
     /// while more octets wait to be stored than [`crate::Bounds::buffered`], or too many outputs to
     /// be carried out; look again after [`Transfers::stored`] and after draining the outputs.
     pub fn wants_input(&self) -> bool {
-        !self.is_deaf() && self.queue.len() < MOST_OUTPUTS
+        !self.is_deaf() && self.queue.len() < self.config.bounds.outputs
     }
 
     /// The peer of a transfer that has not ended: as given, then as its answers are stamped.
@@ -226,7 +222,7 @@ impl Transfers {
 
     /// Answers a stranger: not at all, when more wait than could be of use.
     pub(crate) fn answer(&mut self, stanza: impl Into<Stanza>) {
-        if self.queue.len() < MOST_OUTPUTS {
+        if self.queue.len() < self.config.bounds.outputs {
             self.send(stanza);
         }
     }

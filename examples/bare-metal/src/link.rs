@@ -245,6 +245,7 @@ impl Link {
         config.bounds.transfers_a_peer = 1;
         config.bounds.open_offers_a_peer = 1;
         config.bounds.peers = 1;
+        config.bounds.ended = 2;
         config.bounds.buffered = 4 * usize::from(BLOCK);
         config.bounds.block_size = BLOCK;
         let own = Own {
