@@ -198,7 +198,9 @@ impl Transfers {
             .and_then(|started| started.proposal.as_ref())
             .map(|proposal| (proposal.file.size, proposal.file.range.is_some()));
         let (size, ranges) = file.unwrap_or_default();
-        let range = accepted.range;
+        let mut range = accepted.range;
+        // Some write none as 0: nobody asks for nothing.
+        range.length = range.length.filter(|length| *length > 0);
         let (partly, expected) = match part(range, size) {
             Some((partly, expected)) if ranges || !partly => (partly, expected),
             _ => {

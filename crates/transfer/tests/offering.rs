@@ -314,6 +314,20 @@ fn a_range_that_is_the_whole_file_needs_no_offer_of_ranges() {
     assert_eq!(solo.transfers().expected(id), Some(1000));
 }
 
+/// Some write a length that they do not want as 0.
+#[test]
+fn a_range_of_no_octets_is_one_without_length() {
+    for (offset, expected) in [(None, 1000), (Some(400), 600)] {
+        let mut solo = Solo::new();
+        let mut file = file(1000);
+        file.range = Some(Range::default());
+        let id = solo.offer(file, blocks(1));
+        let length = Some(0);
+        accepted(&mut solo, id, Some(Range { offset, length }));
+        assert_eq!(solo.transfers().expected(id), Some(expected));
+    }
+}
+
 #[test]
 fn an_offer_that_nobody_answers_times_out() {
     let mut solo = Solo::new();
@@ -446,8 +460,7 @@ fn a_receiver_that_closes_before_its_last_acknowledgement_has_everything() {
     let (mut solo, id) = established(blocks(1), 100);
     let sid = solo.transfers().sid(id).expect("a sid").to_string();
     let data = write(&mut solo, id, 100);
-    let now = solo.now;
-    solo.transfers().finish(id, now).expect("finished");
+    solo.finish(id);
     solo.set(PEER, "c1", close(&sid));
     assert_eq!((solo.take_stanzas(), solo.take_events()), (vec![], vec![]));
     solo.give(PEER, result(&data[0].id));
@@ -491,8 +504,7 @@ fn what_a_receiver_says_to_a_sender_is_acknowledged_and_dropped() {
 fn a_last_block_that_is_never_acknowledged_is_told_as_such() {
     let (mut solo, id) = established(blocks(1), 100);
     assert_eq!(write(&mut solo, id, 100).len(), 1);
-    let now = solo.now;
-    solo.transfers().finish(id, now).expect("finished");
+    solo.finish(id);
     for _ in 0..3 {
         solo.give("montague.lit", Iq::get(None, "p".into(), Payload::Ping));
         solo.pass(Duration::from_secs(40));
@@ -505,8 +517,7 @@ fn cancelling_an_offer_forgets_it() {
     let mut solo = Solo::new();
     let id = solo.offer(file(1), blocks(1));
     let offer = solo.take_iq();
-    let now = solo.now;
-    solo.transfers().cancel(id, now).expect("cancelled");
+    solo.cancel(id);
     assert_eq!(failure(&mut solo), Reason::Cancelled { by: Side::Us });
     let late = Iq::answer(None, offer.id, acceptance(&[ns::IBB], None));
     assert!(solo.give(PEER, late).is_some());
@@ -518,8 +529,7 @@ fn cancelling_while_the_stream_opens_closes_it_when_it_has() {
     let mut solo = Solo::new();
     let id = solo.offer(file(1), blocks(1));
     let open = accepted(&mut solo, id, None);
-    let now = solo.now;
-    solo.transfers().cancel(id, now).expect("cancelled");
+    solo.cancel(id);
     assert_eq!(failure(&mut solo), Reason::Cancelled { by: Side::Us });
     assert!(solo.transfers().is_empty());
     assert!(!solo.transfers().is_idle());
