@@ -42,8 +42,9 @@ pub(crate) struct SendWays {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "SOCKS5")]
 pub(crate) struct ReceiveWays {
-    /// Connect to no address of the other side: take what comes through a proxy, or in band unless
-    /// --method socks5 forbids it.
+    /// Connect to no address that the other side gives as its own: take what comes through a proxy,
+    /// or in band unless --method socks5 forbids it. It is the sender who names the proxy: --method
+    /// ibb trusts it with nothing.
     #[arg(long)]
     pub(crate) proxy_only: bool,
     /// Connect to these addresses too when a sender names them. Public addresses are always

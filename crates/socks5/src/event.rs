@@ -28,6 +28,19 @@ pub enum Via {
     Proxy(Jid),
 }
 
+impl Via {
+    /// The way by a StreamHost of `host`, as `peer` offers it. The Requester itself has its JID, or
+    /// in a room another one that is a user's; a proxy is a server's component, whose JID has no
+    /// local part.
+    pub fn of(host: &Jid, peer: &Jid) -> Self {
+        if host == peer || host.local().is_some() {
+            Self::Direct
+        } else {
+            Self::Proxy(host.clone())
+        }
+    }
+}
+
 /// Why a bytestream came to nothing. [`Reason::fault`] says whose fault it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

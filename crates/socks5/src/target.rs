@@ -180,7 +180,7 @@ impl Target {
     fn won(&mut self, won: Won) {
         self.early = won.early;
         self.won = Some(won.conn);
-        let via = self.via(&won.host);
+        let via = Via::of(&won.host, &self.peer);
         self.state = State::Used(won.host);
         self.answer_all();
         self.out.net(NetCommand::Detach(won.conn));
@@ -193,16 +193,6 @@ impl Target {
         self.state = state;
         self.answer_all();
         self.out.event(Event::Failed(reason));
-    }
-
-    /// The Requester itself has its JID, or in a room another one that is a user's; a proxy is a
-    /// server's component, whose JID has no local part.
-    fn via(&self, host: &Jid) -> Via {
-        if *host == self.peer || host.local().is_some() {
-            Via::Direct
-        } else {
-            Via::Proxy(host.clone())
-        }
     }
 
     fn answer_all(&mut self) {

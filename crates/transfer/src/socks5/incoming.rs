@@ -106,12 +106,9 @@ impl Transfers {
             (&mut allowed.body, &iq.from)
         {
             if let BytestreamsContent::Hosts(hosts) = &mut query.content {
-                hosts.retain(|host| {
-                    if host.jid == *from {
-                        ways.direct()
-                    } else {
-                        ways.proxied()
-                    }
+                hosts.retain(|host| match Via::of(&host.jid, from) {
+                    Via::Direct => ways.direct(),
+                    Via::Proxy(_) => ways.proxied(),
                 });
             }
         }

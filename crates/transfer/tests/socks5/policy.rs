@@ -32,6 +32,18 @@ fn who_receives_dials_only_by_the_ways_allowed() {
 }
 
 #[test]
+fn another_jid_of_a_user_is_no_proxy() {
+    for user in ["juliet@capulet.lit/phone", "room@rooms.lit/nick", "x@y.lit"] {
+        let mut config = bare();
+        config.socks5.ways = Ways::Proxied;
+        let mut solo = Solo::with(config);
+        solo.accepted("s1", 9, &[ns::BYTESTREAMS, ns::IBB]);
+        solo.set(PEER, "q1", hosts("s1", &[host(user, "192.0.2.5", 1)]));
+        assert_eq!(solo.take_nets(), [], "{user}");
+    }
+}
+
+#[test]
 fn where_no_way_is_left_nothing_is_dialled_and_the_peer_falls_back() {
     let mut config = bare();
     config.socks5.ways = Ways::Proxied;
