@@ -108,12 +108,15 @@ impl AsyncRead for Bytestream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        // Where nothing is asked for, nothing is no end.
+        if buf.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
         if this.transfer.has_socket() {
             let before = buf.filled().len();
-            let room = buf.remaining();
             ready!(this.transfer.poll_read_some(cx, buf))
                 .map_err(|reason| io::Error::new(io::ErrorKind::ConnectionReset, reason))?;
-            if this.finished && room > 0 && buf.filled().len() == before {
+            if this.finished && buf.filled().len() == before {
                 this.agree();
             }
             return Poll::Ready(Ok(()));

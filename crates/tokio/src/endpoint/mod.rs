@@ -210,9 +210,12 @@ impl Endpoint {
     }
 
     /// Begins to collect the stanzas that no part of the endpoint knows: presences, messages.
-    /// There is one collection; the newest handle to it has it.
+    /// There is one collection, which lasts as long as a handle to it does.
     pub fn others(&self) -> Others {
-        self.shared.lock().others.open = true;
+        let mut state = self.shared.lock();
+        state.collectors += 1;
+        state.others.open = true;
+        drop(state);
         Others {
             shared: self.shared.clone(),
         }
@@ -273,8 +276,11 @@ impl Others {
 impl Drop for Others {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
-        state.others.open = false;
-        state.others.queue.clear();
+        state.collectors -= 1;
+        if state.collectors == 0 {
+            state.others.open = false;
+            state.others.queue.clear();
+        }
     }
 }
 

@@ -31,6 +31,8 @@ pub(crate) struct State {
     pub(crate) slots: HashMap<TransferId, Slot>,
     pub(crate) offers: Mailbox<Event>,
     pub(crate) others: Mailbox<Stanza>,
+    /// Handles to `others`.
+    pub(crate) collectors: usize,
     /// Sockets between the driver and their transfers.
     pub(crate) detached: Detached,
     /// Stanzas of the application's own.
@@ -119,6 +121,7 @@ impl Shared {
                 slots: HashMap::new(),
                 offers: Mailbox::new(true),
                 others: Mailbox::new(false),
+                collectors: 0,
                 detached: Detached::new(),
                 outgoing: VecDeque::new(),
                 requests: Requests::default(),

@@ -63,6 +63,10 @@ impl Socket {
         if most == 0 {
             return Poll::Ready(Ok(0));
         }
+        // What the peer may be waiting for goes out, whoever is to write next.
+        if let Poll::Ready(Err(error)) = self.poll_unsent(cx) {
+            return Poll::Ready(Err(error));
+        }
         let n = if self.early.is_empty() {
             let mut part = ReadBuf::new(buf.initialize_unfilled_to(most));
             ready!(Pin::new(&mut self.stream).poll_read(cx, &mut part))?;
@@ -86,15 +90,22 @@ impl Socket {
         cx: &mut Context<'_>,
         octets: &[u8],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_unsent(cx))?;
+        Pin::new(&mut self.stream).poll_write(cx, octets)
+    }
+
+    /// Writes what the handshake has still to say.
+    fn poll_unsent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.unsent.is_empty() {
             let n = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.unsent))?;
             self.unsent.advance(n);
         }
-        Pin::new(&mut self.stream).poll_write(cx, octets)
+        Poll::Ready(Ok(()))
     }
 
     /// Says the end of what we write.
     pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_unsent(cx))?;
         ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
         self.shut = true;
         Poll::Ready(Ok(()))
@@ -108,5 +119,40 @@ impl Socket {
     pub(super) fn abandon(self) {
         // Worse without: what was cut off may look whole.
         let _ = self.stream.set_zero_linger();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::future::poll_fn;
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn a_handshake_is_said_to_its_end_by_whatever_comes_first() {
+        for read in [false, true] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
+            let addr = listener.local_addr().expect("an address");
+            let (here, there) = tokio::join!(TcpStream::connect(addr), listener.accept());
+            let (here, mut there) = (here.expect("a connection"), there.expect("a connection").0);
+            let reply = Bytes::from_static(b"reply");
+            let mut socket = Socket::new(ConnId(1), (here, reply), Bytes::new(), None);
+            if read {
+                let mut octet = [0];
+                let mut buf = ReadBuf::new(&mut octet);
+                poll_fn(|cx| {
+                    assert!(socket.poll_read(cx, &mut buf).is_pending());
+                    Poll::Ready(())
+                })
+                .await;
+            } else {
+                let shut = poll_fn(|cx| socket.poll_shutdown(cx)).await;
+                shut.expect("an open socket");
+            }
+            let mut said = [0; 5];
+            there.read_exact(&mut said).await.expect("octets");
+            assert_eq!(&said, b"reply");
+        }
     }
 }
