@@ -124,7 +124,8 @@ impl Sockets {
 
     fn connect(&mut self, token: Token, host: StreamHost, shared: &Arc<Shared>) {
         if self.attempts.len() >= ATTEMPTS {
-            return self.failed(token, ConnectError::Unreachable);
+            // Of a host that is not called nothing is to be remembered.
+            return self.failed(token, ConnectError::Forbidden);
         }
         let policy = DialPolicy {
             link: self.ends.map(|ends| ends.remote.ip()),

@@ -18,12 +18,27 @@ const ADDRESSES: usize = 6;
 /// (RFC 8305, section 5).
 const PACE: Duration = Duration::from_millis(250);
 
+/// How long it may all take: longer than any machine waits, and less than the system tries.
+const PATIENCE: Duration = Duration::from_secs(15);
+
 /// Resolves the host, drops the addresses that the policy does not permit, and connects to one of
 /// the others.
 pub(super) async fn connect(
     host: StreamHost,
     policy: DialPolicy,
 ) -> Result<TcpStream, ConnectError> {
+    within(PATIENCE, attempt(host, policy)).await
+}
+
+async fn within(
+    patience: Duration,
+    attempt: impl Future<Output = Result<TcpStream, ConnectError>>,
+) -> Result<TcpStream, ConnectError> {
+    let attempt = timeout(patience, attempt).await;
+    attempt.unwrap_or(Err(ConnectError::TimedOut))
+}
+
+async fn attempt(host: StreamHost, policy: DialPolicy) -> Result<TcpStream, ConnectError> {
     let found = lookup_host((&*host.host, host.port)).await;
     let found: Vec<SocketAddr> = found.map_err(|_| ConnectError::Dns)?.collect();
     if found.is_empty() {
@@ -112,6 +127,19 @@ mod tests {
     use super::*;
     use bytestreams_stanza::Jid;
     use std::net::TcpListener;
+
+    #[tokio::test]
+    async fn a_host_that_never_answers_is_given_up() {
+        // Its queue is full, so that the system drops what else comes.
+        let silent = tokio::net::TcpSocket::new_v4().expect("a socket");
+        silent.bind(([127, 0, 0, 1], 0).into()).expect("a port");
+        let silent = silent.listen(0).expect("a listener");
+        let addr = silent.local_addr().expect("an address");
+        let _first = std::net::TcpStream::connect(addr).expect("a connection");
+        let attempt = attempt(host("127.0.0.1", addr.port()), local());
+        let error = within(Duration::from_millis(50), attempt).await;
+        assert_eq!(error.expect_err("nobody"), ConnectError::TimedOut);
+    }
 
     fn host(host: &str, port: u16) -> StreamHost {
         StreamHost {

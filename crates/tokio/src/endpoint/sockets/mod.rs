@@ -1,7 +1,7 @@
 //! The sockets beside the link: what a machine asks for by [`NetCommand`], carried out.
 //!
 //! Nothing here knows what passes over a socket, and nothing here gives up after a time: both are
-//! the machine's.
+//! the machine's. Only an attempt to connect ends by itself, since no machine calls one off.
 
 mod conn;
 mod dial;
@@ -28,6 +28,10 @@ use tokio::net::TcpStream;
 /// Connections that are not an application's, at which no more are taken from strangers. Machines
 /// bound theirs more closely.
 const CONNECTIONS: usize = 1024;
+
+/// Attempts to connect at once; one more fails. A peer whose transfers were accepted names hosts that
+/// never answer as often as it likes, and each holds sockets, or a thread that looks its name up.
+const ATTEMPTS: usize = 128;
 
 /// Inputs that wait for the machine, at which nothing more is read.
 const INPUTS: usize = 64;
@@ -154,6 +158,11 @@ impl Sockets {
     }
 
     fn connect(&mut self, token: Token, host: StreamHost) {
+        if self.attempts.len() >= ATTEMPTS {
+            // Of a host that is not called nothing is to be remembered.
+            let failed = NetInput::Failed(token, ConnectError::Forbidden);
+            return self.seen.inputs.push_back(failed);
+        }
         let policy = DialPolicy {
             link: self.ends.map(|ends| ends.remote.ip()),
             allowed: self.options.allowed.iter().copied().collect(),

@@ -217,3 +217,22 @@ async fn nobody_comes_in_while_the_machine_wants_no_input() {
         }
     }
 }
+
+#[tokio::test]
+async fn attempts_are_bounded() {
+    let mut scene = Scene::new();
+    for n in 0..=ATTEMPTS as u64 {
+        let host = StreamHost {
+            jid: bytestreams_stanza::Jid::new("a@b/c").expect("a JID"),
+            host: "127.0.0.1".into(),
+            port: 1,
+        };
+        scene.tell(NetCommand::Connect(Token(n), host));
+    }
+    let failed: Vec<NetInput> = scene.sockets.inputs().collect();
+    let one_too_many = Token(ATTEMPTS as u64);
+    assert_eq!(
+        failed,
+        [NetInput::Failed(one_too_many, ConnectError::Forbidden)]
+    );
+}
