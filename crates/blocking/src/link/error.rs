@@ -70,7 +70,10 @@ impl fmt::Display for ConnectFailure {
                 f,
                 "the server refused the login: {what}; check the JID and the secret"
             ),
-            Self::Link(error) => write!(f, "the stream could not be set up: {error}"),
+            Self::Link(error) => write!(
+                f,
+                "the stream could not be set up: {error}; check the address and the port, or try again"
+            ),
             Self::TimedOut { step } => {
                 write!(
                     f,

@@ -1,13 +1,13 @@
 //! Links of accounts on a server (RFC 6120). Login is `tokio-xmpp`'s work, the stream after it ours.
 
-use super::setup::within;
+use super::setup::{refused, within};
 use super::socket::{acknowledge, prepare};
 use super::wire::Wire;
 use super::xml::Stamps;
 use super::{ConnectFailure, Ends, LinkError, XmlLink, ends_of};
 use bytes::BytesMut;
 use bytestreams_stanza::door::{Context as Namespaces, QuickXml};
-use bytestreams_stanza::{Framer, Jid, Limits, Opening, ns};
+use bytestreams_stanza::{Framer, Jid, Limits, Opening, StreamError, ns};
 use core::fmt;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
@@ -290,11 +290,20 @@ async fn bind(
     Ok(XmlLink::new(wire, own, server, Stamps::Server, ends))
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "whatever else goes wrong says so itself"
+)]
 fn into_io(error: Error) -> io::Error {
-    if let Error::Io(error) = error {
-        return error;
+    match error {
+        Error::Io(error) => error,
+        // Its own words are those of a program's author.
+        Error::DnsProto(_) | Error::DnsNet(_) | Error::Idna => io::Error::new(
+            io::ErrorKind::NotFound,
+            "DNS does not know it, or does not answer",
+        ),
+        error => io::Error::new(io::ErrorKind::NotFound, error.to_string()),
     }
-    io::Error::new(io::ErrorKind::NotFound, error.to_string())
 }
 
 #[expect(
@@ -303,6 +312,14 @@ fn into_io(error: Error) -> io::Error {
 )]
 fn broken(error: Error) -> ConnectFailure {
     ConnectFailure::Link(match error {
+        Error::StreamError(error) => {
+            let name = format!("{:?}", error.0.condition);
+            let name = name.split(['(', ' ']).next().unwrap_or_default();
+            return refused(StreamError {
+                condition: kebab(name).into(),
+                text: error.0.texts.into_values().next().map(Into::into),
+            });
+        }
         Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
             LinkError::Xml(error.to_string())
         }
@@ -382,6 +399,38 @@ mod tests {
         for server in ["xmpp.example", "127.0.0.1", "::1", "2001:db8::5222"] {
             assert_eq!(with_port(server), None, "{server}");
         }
+    }
+
+    #[test]
+    fn a_domain_that_is_not_found_is_told_in_words() {
+        let told = into_io(Error::DnsNet("NoRecordsFound".into())).to_string();
+        assert_eq!(told, "DNS does not know it, or does not answer");
+    }
+
+    #[test]
+    fn a_stream_error_is_about_who_we_are_or_about_the_stream() {
+        use tokio_xmpp::parsers::stream_error::{
+            DefinedCondition, ReceivedStreamError, StreamError,
+        };
+        let told = |condition| {
+            let texts = core::iter::once((Default::default(), "who?".to_owned())).collect();
+            broken(Error::StreamError(ReceivedStreamError(StreamError {
+                condition,
+                texts,
+                application_specific: Vec::new(),
+            })))
+        };
+        let unknown = told(DefinedCondition::HostUnknown);
+        assert!(
+            matches!(&unknown, ConnectFailure::Auth(what) if what == "host-unknown: who?"),
+            "{unknown:?}"
+        );
+        let down = told(DefinedCondition::SystemShutdown);
+        assert!(
+            matches!(&down, ConnectFailure::Link(LinkError::Stream(error))
+                if &*error.condition == "system-shutdown"),
+            "{down:?}"
+        );
     }
 
     #[test]

@@ -77,7 +77,10 @@ impl fmt::Display for ConnectFailure {
                 f,
                 "the server gave no address: {what}; try again with another resource or later"
             ),
-            Self::Link(error) => write!(f, "the stream could not be set up: {error}"),
+            Self::Link(error) => write!(
+                f,
+                "the stream could not be set up: {error}; check the address and the port, or try again"
+            ),
             Self::TimedOut { step } => {
                 write!(
                     f,

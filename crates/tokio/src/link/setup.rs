@@ -2,7 +2,7 @@
 
 use super::wire::Wire;
 use super::{ConnectFailure, LinkError};
-use bytestreams_stanza::{Opened, Opening, OpeningError};
+use bytestreams_stanza::{Opened, Opening, OpeningError, StreamError};
 use core::future::Future;
 use core::time::Duration;
 use std::io;
@@ -58,13 +58,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 fn failure(error: OpeningError) -> ConnectFailure {
     let words = error.to_string();
     match error {
-        OpeningError::Refused(error) if REFUSED.contains(&&*error.condition) => {
-            ConnectFailure::Auth(error.to_string())
-        }
-        OpeningError::Refused(error) => LinkError::Stream(error).into(),
+        OpeningError::Refused(error) => refused(error),
         OpeningError::Unbound(error) => ConnectFailure::Bind(error.to_string()),
         OpeningError::Ended => LinkError::Closed.into(),
         OpeningError::BadHeader | OpeningError::Unexpected | _ => LinkError::Xml(words).into(),
+    }
+}
+
+/// What a stream error means while the stream is being set up.
+pub(super) fn refused(error: StreamError) -> ConnectFailure {
+    if REFUSED.contains(&&*error.condition) {
+        ConnectFailure::Auth(error.to_string())
+    } else {
+        LinkError::Stream(error).into()
     }
 }
 
