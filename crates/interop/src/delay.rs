@@ -23,7 +23,7 @@ pub struct DelayProxy {
     record: Arc<Mutex<Vec<Chunk>>>,
 }
 
-/// Octets that went by: stamped when the client wrote them, or when they were handed to the client.
+/// Octets that went by: stamped when the client wrote them, or just before they were handed to the client.
 #[derive(Debug)]
 struct Chunk {
     at: Instant,
@@ -197,9 +197,6 @@ impl Lane {
             let mut to = to;
             for (read_at, octets) in chunks {
                 thread::sleep((read_at + self.delay).saturating_duration_since(Instant::now()));
-                if to.write_all(&octets).is_err() {
-                    break;
-                }
                 let at = if self.from_client {
                     read_at
                 } else {
@@ -209,12 +206,16 @@ impl Lane {
                     at,
                     connection: self.connection,
                     from_client: self.from_client,
-                    octets,
+                    octets: octets.clone(),
                 };
+                // Before it goes out: what answers it stands behind it, and is there once it is heard.
                 self.record
                     .lock()
                     .expect("no panic under the lock")
                     .push(chunk);
+                if to.write_all(&octets).is_err() {
+                    break;
+                }
             }
             to.shutdown(Shutdown::Write).ok();
         });
@@ -271,5 +272,39 @@ mod tests {
             began.elapsed() < Duration::from_secs(3),
             "the rate is not meant to be bounded"
         );
+    }
+
+    #[test]
+    fn a_block_counts_as_soon_as_its_acknowledgement_is_heard() {
+        const DATA: &[u8] =
+            b"<iq type='set' id='1'><data xmlns='http://jabber.org/protocol/ibb'>AAAA</data></iq>";
+        const RESULT: &[u8] = b"<iq type='result' id='1'/>";
+        const HEADER: &[u8] = b"<stream:stream>";
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let target = listener.local_addr().expect("bound");
+        thread::spawn(move || {
+            let (mut socket, _) = listener.accept().expect("a connection");
+            socket.write_all(HEADER).expect("written");
+            socket.read_exact(&mut [0; HEADER.len()]).expect("a header");
+            let mut data = [0; DATA.len()];
+            while socket.read_exact(&mut data).is_ok() {
+                socket.write_all(RESULT).expect("written");
+            }
+        });
+        let proxy = DelayProxy::start(target, Duration::ZERO);
+        let mut socket = TcpStream::connect(proxy.address()).expect("the proxy");
+        socket
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .expect("TCP");
+        socket.write_all(HEADER).expect("written");
+        socket.read_exact(&mut [0; HEADER.len()]).expect("a header");
+        for blocks in 1..=200 {
+            socket.write_all(DATA).expect("written");
+            socket
+                .read_exact(&mut [0; RESULT.len()])
+                .expect("an answer");
+            let flow = proxy.flow().expect("a flow");
+            assert_eq!((flow.sent, flow.octets), (3 * blocks, 3 * blocks));
+        }
     }
 }
