@@ -191,3 +191,12 @@ fn purple_takes_in_band_what_it_does_not_reach_by_socks5() {
 fn purple_declines_a_file() {
     declined(purple);
 }
+
+/// gloox keeps it to itself that it reaches no address, and takes no stream in band that was not offered so: after 30 s
+/// the file is offered again.
+#[test]
+fn gloox_takes_in_band_what_it_does_not_reach_by_socks5() {
+    let server = PROSODY.start();
+    let unreachable = format!("--no-proxy --no-direct --streamhost {}", closed_port());
+    from_us(gloox, &server, Way::Direct, &unreachable, "ibb");
+}

@@ -13,6 +13,7 @@
 #include <gloox/connectionlistener.h>
 #include <gloox/disco.h>
 #include <gloox/error.h>
+#include <gloox/inbandbytestream.h>
 #include <gloox/iq.h>
 #include <gloox/loghandler.h>
 #include <gloox/siprofileft.h>
@@ -60,7 +61,7 @@ class Peer : public ConnectionListener, public SIProfileFTHandler, public Bytest
 public:
     Peer(char **args, std::string method)
         : m_client(JID(args[1]), args[2], std::atoi(args[4])), m_server(m_client.logInstance(), 0, "127.0.0.1"),
-          m_sending(std::string(args[5]) == "send"), m_path(args[6]), m_to(m_sending ? args[7] : ""), m_method(std::move(method))
+          m_sending(std::string(args[5]) == "send"), m_dir(args[6]), m_path(args[6]), m_to(m_sending ? args[7] : ""), m_method(std::move(method))
     {
         m_client.setServer(args[3]);
         m_client.setTls(TLSDisabled);
@@ -118,7 +119,7 @@ public:
     void handleLog(LogLevel, LogArea, const std::string &message) override { std::fprintf(stderr, "%s\n", message.c_str()); }
 
     void handleFTRequest(const JID &from, const JID &, const std::string &sid, const std::string &name, long size, const std::string &,
-                         const std::string &, const std::string &, const std::string &, int) override
+                         const std::string &, const std::string &, const std::string &, int methods) override
     {
         say("offered", "name", name, ",\"size\":" + std::to_string(size) + ",\"sid\":" + quoted(sid));
         if (m_method == "decline") {
@@ -126,10 +127,11 @@ public:
             m_over = true;
             return;
         }
-        m_path += "/" + name.substr(name.rfind('/') + 1);
+        m_path = m_dir + "/" + name.substr(name.rfind('/') + 1);
         m_size = size;
-        m_out.open(m_path, std::ios::binary);
-        m_transfers->acceptFT(from, sid, m_method == "ibb" ? SIProfileFT::FTTypeIBB : SIProfileFT::FTTypeS5B);
+        m_out = std::ofstream(m_path, std::ios::binary);
+        const bool inBand = m_method == "ibb" || !(methods & SIProfileFT::FTTypeS5B);
+        m_transfers->acceptFT(from, sid, inBand ? SIProfileFT::FTTypeIBB : SIProfileFT::FTTypeS5B);
     }
 
     void handleFTRequestError(const IQ &iq, const std::string &) override { fail("refused: " + condition(iq)); }
@@ -140,7 +142,8 @@ public:
     {
         m_stream = stream;
         stream->registerBytestreamDataHandler(this);
-        if (!stream->connect()) {
+        // Where it reaches none of our addresses it says nothing, to us or to the peer, and waits.
+        if (!stream->connect() && m_sending) {
             fail("the stream does not connect");
         }
     }
@@ -153,13 +156,15 @@ public:
         m_moved += static_cast<long>(data.size());
     }
 
+    void handleBytestreamDataAck(Bytestream *) override { m_acknowledged++; }
+
     void handleBytestreamError(Bytestream *, const IQ &iq) override { fail("stream error: " + condition(iq)); }
 
     void handleBytestreamClose(Bytestream *) override
     {
         m_out.close();
         if (m_moved == m_size) {
-            done();
+            m_closed = true;
         } else {
             fail("closed after " + std::to_string(m_moved) + " octets of " + std::to_string(m_size));
         }
@@ -207,6 +212,11 @@ private:
             m_moved = m_size;
             m_stream->close();
         }
+        // It exits when it is told, and what it has sent may still be in a socket that its exit would reset.
+        const auto *inBand = dynamic_cast<InBandBytestream *>(m_stream);
+        if (m_closed && (!m_sending || !inBand || m_acknowledged * inBand->blockSize() >= m_size)) {
+            done();
+        }
     }
 
     void done()
@@ -231,10 +241,11 @@ private:
     std::unique_ptr<SIProfileFT> m_transfers;
     Bytestream *m_stream = nullptr;
     const bool m_sending;
+    const std::string m_dir;
     std::string m_path, m_to, m_method, m_content;
     std::ofstream m_out;
-    long m_size = 0, m_moved = 0;
-    bool m_listening = false, m_open = false, m_over = false, m_failed = false;
+    long m_size = 0, m_moved = 0, m_acknowledged = 0;
+    bool m_listening = false, m_open = false, m_closed = false, m_over = false, m_failed = false;
 };
 
 int main(int argc, char **argv)
