@@ -234,6 +234,28 @@ impl Partial {
         result
     }
 
+    /// Checks the hash once all that was declared is here, so that the last octets of another file
+    /// are not acknowledged: many senders take that for the end. Does nothing before, and where an
+    /// earlier attempt left octets, since a peer that ignores the range is known by what follows.
+    ///
+    /// # Errors
+    /// Another hash: then what there is gets removed.
+    pub fn check_if_whole(&mut self) -> Result<(), StoreError> {
+        if self.offset > 0 || self.declared != Some(self.length) {
+            return Ok(());
+        }
+        let (md5, _) = self.hashes.clone().finish();
+        self.check(md5)
+    }
+
+    fn check(&mut self, md5: Option<[u8; 16]>) -> Result<(), StoreError> {
+        if self.md5.is_some() && md5 != self.md5 {
+            self.fate = Fate::Remove;
+            return Err(StoreError::Hash);
+        }
+        Ok(())
+    }
+
     /// Syncs and checks the file, and puts it in place: under its name, or `name (1).ext` and so
     /// on where there is such a file already.
     ///
@@ -261,10 +283,7 @@ impl Partial {
             });
         }
         let (md5, sha256) = core::mem::take(&mut self.hashes).finish();
-        if self.md5.is_some() && md5 != self.md5 {
-            self.fate = Fate::Remove;
-            return Err(StoreError::Hash);
-        }
+        self.check(md5)?;
         self.file
             .set_permissions(self.store.permissions())
             .map_err(|e| StoreError::io("set the mode of", &self.path, e))?;
