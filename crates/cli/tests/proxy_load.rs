@@ -130,7 +130,7 @@ fn many_sessions_are_relayed_at_once() {
         "{count} sessions: {} KiB at rest, {idle} KiB with all idle ({:.1} KiB a session), \
          at most {highest} KiB with octets in all; {:.0} MB/s in all",
         memory_before,
-        (idle - memory_before) as f64 / count as f64,
+        idle.saturating_sub(memory_before) as f64 / count as f64,
         moved as f64 / took / 1e6
     );
     for (target, requester) in sessions {
@@ -141,8 +141,9 @@ fn many_sessions_are_relayed_at_once() {
     }
     assert_eq!(sockets(&proxy.program), sockets_before);
     // Generous: what a session takes is a few kilobytes.
-    assert!(idle - memory_before < 64 * count as u64);
-    assert!(highest - memory_before < 64 * count as u64);
+    // The system may take pages back meanwhile.
+    assert!(idle < memory_before + 64 * count as u64);
+    assert!(highest < memory_before + 64 * count as u64);
 }
 
 /// Opens connections from many addresses, says one octet on each, and holds them; those that the
