@@ -80,6 +80,9 @@ impl Dial {
     pub(crate) const WITHIN: Duration = Duration::from_secs(9);
     /// How long a connection may take for its handshake, or hold another one parked.
     const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
+    /// How long the turn of a proxy waits for a handshake with the Requester itself, since it was
+    /// connected: libpurple takes the end of a handshake that it has begun for the end of the file.
+    const PATIENCE: Duration = Duration::from_secs(1);
     /// StreamHosts that are tried at most.
     pub(crate) const MAX: usize = 5;
     /// What an attempt that was cut off must have lasted to say something about its StreamHost.
@@ -183,7 +186,11 @@ impl Dial {
                 self.end(index, now, out);
             }
         }
-        while self.next_turn <= now {
+        loop {
+            let due = self.turn_due();
+            if due > now {
+                break;
+            }
             let Some(attempt) = self.attempts.get_mut(self.turns) else {
                 break;
             };
@@ -196,7 +203,7 @@ impl Dial {
                 out.net(NetCommand::Connect(token, attempt.host.clone()));
             }
             if starts || self.pace == Pace::Even {
-                self.next_turn += Self::GAP;
+                self.next_turn = due + Self::GAP;
             }
         }
     }
@@ -206,7 +213,7 @@ impl Dial {
         if self.over {
             return None;
         }
-        let turn = (self.turns < self.attempts.len()).then_some(self.next_turn);
+        let turn = (self.turns < self.attempts.len()).then_some(self.turn_due());
         self.attempts
             .iter()
             .filter(|attempt| matches!(attempt.state, State::Shaking(..)))
@@ -358,6 +365,19 @@ impl Dial {
             attempt.since = now;
             attempt.state = greet(conn, addr, out);
         }
+    }
+
+    /// Says when the next attempt has its turn; a proxy's waits for the Requester itself.
+    fn turn_due(&self) -> Instant {
+        let is_user = |attempt: &Attempt| attempt.host.jid.local().is_some();
+        if self.pace == Pace::Even || self.attempts.get(self.turns).is_none_or(is_user) {
+            return self.next_turn;
+        }
+        self.attempts
+            .iter()
+            .filter(|attempt| matches!(attempt.state, State::Shaking(..)) && is_user(attempt))
+            .map(|attempt| attempt.since + Self::PATIENCE)
+            .fold(self.next_turn, Instant::max)
     }
 
     /// Lets the next attempt begin at once.

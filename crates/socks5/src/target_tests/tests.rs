@@ -79,6 +79,38 @@ fn the_first_handshake_that_succeeds_wins() {
     assert_eq!((hand.leaks(), hand.detached.len()), (0, 1));
 }
 
+/// libpurple cancels the whole file where a handshake with it is broken off, so a quicker proxy must
+/// not win against one that goes on.
+#[test]
+fn a_proxy_waits_for_a_handshake_with_the_requester_itself() {
+    let addresses = ["192.0.2.1:1", "proxy:3"];
+    let mut hand = target(ROMEO, &addresses);
+    let conn = hand.connected(0);
+    hand.said();
+    hand.wait_millis(500);
+    hand.received(conn, &octets(MET));
+    hand.wait_millis(499);
+    assert_eq!(hand.said(), format!("send 1 {}", request()));
+    hand.received(conn, &octets(REPLY));
+    assert!(hand.said().contains("Established"));
+
+    let mut hand = target(ROMEO, &addresses);
+    hand.wait_millis(200);
+    hand.connected(0);
+    hand.said();
+    hand.wait_millis(999);
+    assert_eq!(hand.said(), "");
+    hand.wait_millis(1);
+    assert_eq!(hand.said(), "connect 1 proxy:3");
+
+    let mut hand = target(ROMEO, &addresses);
+    let conn = hand.connected(0);
+    hand.wait_millis(500);
+    hand.said();
+    hand.closed(conn);
+    assert!(hand.said().ends_with("connect 1 proxy:3"));
+}
+
 #[test]
 fn a_connection_that_comes_late_is_closed() {
     let mut hand = target(ROMEO, &["192.0.2.1:1", "proxy:3"]);
