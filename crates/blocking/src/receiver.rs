@@ -219,8 +219,9 @@ impl Receiving {
                     partial.write(&block)?;
                     octets += block.len();
                 }
-                // An acknowledged octet outlives this process.
+                // An acknowledged octet outlives this process, and the last is that of a whole file.
                 partial.flush()?;
+                partial.check_if_whole()?;
                 self.place = Place::Here(partial);
                 if octets == 0 {
                     return self.put_in_place();

@@ -2,12 +2,12 @@
 
 mod common;
 
-use bytestreams_blocking::file::Source;
+use bytestreams_blocking::file::{Source, StoreError};
 use bytestreams_blocking::{
     Endpoint, Event, Method, Offer, Options, Reason, ReceiveError, ReceiveFile, SendError,
     SendFile, Side, SocketOptions, Via, accept_file, receive_file, send_file, start_file,
 };
-use bytestreams_stanza::Range;
+use bytestreams_stanza::{File, Range};
 use common::{A, B, Pair, both, by, jid, octets, soon};
 use core::net::SocketAddr;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -449,5 +449,46 @@ fn a_stream_that_is_dropped_breaks_the_other_end() {
                 assert!(read.is_err() || wrote.is_err());
             });
         }
+    });
+}
+
+/// The receiver's verdict reaches the sender, whose octets were all taken.
+#[test]
+fn a_file_whose_hash_is_another_fails_at_both_ends() {
+    soon(|| {
+        let mut pair = Pair::new(&by(Method::Ibb));
+        let content = octets(10_000);
+        let file = File {
+            name: Some("x.bin".into()),
+            size: Some(content.len() as u64),
+            hash: Some([7; 16]),
+            ..File::default()
+        };
+        let store = pair.store();
+        std::thread::scope(|scope| {
+            let to_b = &mut pair.to_b;
+            scope.spawn(move || {
+                let offer = to_b.next().expect("an offer");
+                let received = receive_file(offer, &store, &ReceiveFile::default(), |_| {});
+                let differs = matches!(received, Err(ReceiveError::Store(StoreError::Hash)));
+                assert!(differs, "{received:?}");
+            });
+            let mut transfer = pair.a.offer(jid(B), file, Options::default());
+            let mut failure = None;
+            while let Some(event) = transfer.next() {
+                match event {
+                    Event::Established { .. } => {
+                        // What becomes of it is told by an event.
+                        let _ = transfer.write(&mut content.clone().into());
+                        let _ = transfer.finish();
+                    }
+                    Event::Failed { reason, .. } => failure = Some(reason),
+                    _ => {}
+                }
+            }
+            let said = failure.expect("the sender learns it").to_string();
+            assert!(said.contains("the file differs"), "{said}");
+        });
+        assert_eq!(pair.names(), Vec::<String>::new());
     });
 }

@@ -59,8 +59,10 @@ impl Disk {
                             partial.write(&block)?;
                             octets += block.len();
                         }
-                        // An acknowledged octet outlives this process.
+                        // An acknowledged octet outlives this process, and the last is that of a
+                        // whole file.
                         partial.flush()?;
+                        partial.check_if_whole()?;
                         acknowledger.stored(octets);
                         // The other side may have gone; the next job, if any, tells.
                         let _ = done.try_send(());
