@@ -47,10 +47,11 @@
 //!
 //! # Features
 //!
-//! On by default are `server`, what links to a server need beside those to a peer (resource binding,
+//! On by default are `fast`, base64 by the crate of that name, and buffers and names that are used again;
+//! `server`, what links to a server need beside those to a peer (resource binding,
 //! the handshake of components, disco#items, priority and capabilities in presence), and `socks5`, the
-//! payload of SOCKS5 bytestreams. Without them those payloads are unknown ones, and a microcontroller
-//! saves some KiB of code. `std` picks the processor's best base64 at run time, and reads and writes
+//! payload of SOCKS5 bytestreams. A microcontroller that leaves them out saves much code, takes those
+//! payloads for unknown ones, and allocates for every block. `std` picks the processor's best base64 at run time, and reads and writes
 //! blocks by a way of their own. `quick-xml` (with `std`), `minidom` (with `std`) and `rxml`
 //! (without) are doors beside [`door::Plain`], which is always there. A feature only adds. The target
 //! needs atomics with compare-and-swap.
