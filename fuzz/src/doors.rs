@@ -66,7 +66,7 @@ fn said(door: &mut impl Door, element: &[u8], context: &Context) -> Result<Vec<S
 /// What rxml (0.14) and minidom, whose parser rxml is, do otherwise:
 ///
 /// * They refuse a carriage return in an attribute value that no line feed follows, where XML has
-///   a blank (3.3.3).
+///   a blank (3.3.3), or take it for nothing where a reference follows.
 /// * They refuse references of more than eight digits.
 /// * They refuse U+FDF0 to U+FFFD in names, where XML allows them (2.3).
 /// * They take a prefix that is bound twice in one tag, and namespaces bound to `xml` and `xmlns`.
@@ -85,7 +85,10 @@ pub fn doors(data: &[u8]) {
     let rxml = said(&mut door, data, &context);
     let odd = is_odd(data);
     match (&quick, &rxml) {
-        (Ok(quick), Ok(rxml)) => assert_eq!(quick, rxml),
+        (Ok(quick), Ok(rxml)) => assert!(
+            quick == rxml || has_lone_return(data),
+            "{quick:?}\n{rxml:?}"
+        ),
         (Err(_), Err(_)) => {}
         (Ok(_), Err(_)) if odd => {}
         (Err(_), Ok(_)) if binds(data) => {}
@@ -97,7 +100,10 @@ pub fn doors(data: &[u8]) {
     if quick.is_ok() {
         let minidom = said(&mut Minidom, data, &context);
         if minidom.is_ok() || !odd {
-            assert_eq!(quick, minidom);
+            assert!(
+                quick == minidom || has_lone_return(data),
+                "{quick:?}\n{minidom:?}"
+            );
         }
     }
 }
@@ -108,6 +114,11 @@ fn is_odd(element: &[u8]) -> bool {
     let late = |text: &str| text.contains(|c| range.contains(&c));
     let has = |wanted: &[u8]| element.windows(wanted.len()).any(|window| window == wanted);
     has(b"\r") || has(b"&#0") || has(b"&#x0") || core::str::from_utf8(element).is_ok_and(late)
+}
+
+fn has_lone_return(element: &[u8]) -> bool {
+    let mut rest = element.split(|b| *b == b'\r').skip(1);
+    rest.any(|behind| behind.first() != Some(&b'\n'))
 }
 
 fn binds(element: &[u8]) -> bool {
