@@ -40,6 +40,20 @@ pub(crate) enum Command {
     UploadServer(UploadServer),
 }
 
+impl Command {
+    /// Says whether programs read what it prints.
+    pub(crate) fn json(&self) -> bool {
+        match self {
+            Self::Demo(args) => args.json,
+            Self::Send(args) => args.json,
+            Self::Receive(args) => args.json,
+            Self::Proxy(args) => args.json,
+            Self::Upload(args) => args.json,
+            Self::UploadServer(args) => args.json,
+        }
+    }
+}
+
 /// Runs both ends in this process, over a real XML stream on the loopback interface.
 ///
 /// Prints the exchange in short and the SHA-256 of what was sent and of what was received.
@@ -74,8 +88,6 @@ pub(crate) struct Send {
     /// clear). A bare JID means its one available resource that takes files.
     #[arg(long, value_name = "JID|ADDR", value_parser = destination)]
     pub(crate) to: Destination,
-    #[command(flatten)]
-    pub(crate) account: AccountArgs,
     /// How the octets are to travel.
     #[arg(long, value_enum, default_value_t = MethodArg::Auto)]
     pub(crate) method: MethodArg,
@@ -103,6 +115,9 @@ pub(crate) struct Send {
     /// Print one JSON object a line instead of sentences.
     #[arg(long)]
     pub(crate) json: bool,
+    // Behind the others, which would stand under their headings in the help.
+    #[command(flatten)]
+    pub(crate) account: AccountArgs,
     #[command(flatten)]
     pub(crate) ways: SendWays,
 }
@@ -131,10 +146,9 @@ pub(crate) struct Receive {
     pub(crate) dir: PathBuf,
     /// Listen for serverless streams at this address (unauthenticated and in clear); port 0 chooses
     /// a free one.
-    #[arg(long, value_name = "ADDR", conflicts_with_all = ["server", "tls", "password_file"])]
+    #[arg(long, value_name = "ADDR", value_parser = host_and_port,
+          conflicts_with_all = ["server", "tls", "password_file"])]
     pub(crate) listen: Option<String>,
-    #[command(flatten)]
-    pub(crate) account: AccountArgs,
     /// End after one file.
     #[arg(long)]
     pub(crate) once: bool,
@@ -161,6 +175,9 @@ pub(crate) struct Receive {
     /// Print one JSON object a line instead of sentences.
     #[arg(long)]
     pub(crate) json: bool,
+    // Behind the others, as above.
+    #[command(flatten)]
+    pub(crate) account: AccountArgs,
     #[command(flatten)]
     pub(crate) ways: ReceiveWays,
 }

@@ -46,7 +46,7 @@ impl Failure {
 }
 
 /// The reason of a transfer whose link ended: scripts try it again.
-const LINK_LOST: &str = "link-lost";
+pub(crate) const LINK_LOST: &str = "link-lost";
 
 impl From<ConnectFailure> for Failure {
     fn from(failure: ConnectFailure) -> Self {

@@ -11,7 +11,7 @@ use crate::report::{Event, Reporter};
 use crate::stop::Stop;
 use bytestreams_tokio::client::{self, Account};
 use bytestreams_tokio::file::Store;
-use bytestreams_tokio::link::{ConnectFailure, StanzaLink};
+use bytestreams_tokio::link::{ConnectFailure, LinkError, StanzaLink};
 use bytestreams_tokio::serverless::{Listener, Setup};
 use bytestreams_tokio::{Endpoint, Offers, ReceiveFile};
 use core::net::SocketAddr;
@@ -161,19 +161,28 @@ async fn stay_online(account: &Account, policy: &Arc<Policy>) -> Result<(), Fail
             Ok(link) => {
                 been_online = true;
                 let (endpoint, offers) = endpoint(link, policy);
-                announce(&endpoint)?;
-                policy.reporter.event(&Event::Online {
-                    jid: endpoint.jid().as_str(),
-                });
+                // One that has ended again by now is seen to be below.
+                if announce(&endpoint).is_ok() {
+                    policy.reporter.event(&Event::Online {
+                        jid: endpoint.jid().as_str(),
+                    });
+                }
                 serve(&endpoint, offers, None, policy).await;
                 if policy.course.is_over() {
                     return Ok(());
                 }
-                let why = endpoint.closed().await.to_string();
+                let why = endpoint.closed().await;
+                if is_replaced(&why) {
+                    return Err(Failure::unconnected(format!(
+                        "another program has logged in as {}; give one of the two another \
+                         resource: --jid USER@DOMAIN/RESOURCE",
+                        endpoint.jid().as_str()
+                    )));
+                }
                 if policy.once {
                     return Err(Failure::unconnected(format!("the link has ended: {why}")));
                 }
-                why
+                why.to_string()
             }
             Err(failure) => {
                 let hopeless = matches!(failure, ConnectFailure::Auth(_));
@@ -197,6 +206,12 @@ async fn stay_online(account: &Account, policy: &Arc<Policy>) -> Result<(), Fail
         }
         pause = (pause * 2).min(LONGEST);
     }
+}
+
+/// Says whether the server took the resource away for another program, which a new login would drive
+/// out in turn (RFC 6120, 4.9.3.3).
+fn is_replaced(why: &LinkError) -> bool {
+    matches!(why, LinkError::Stream(error) if &*error.condition == "conflict")
 }
 
 fn endpoint(link: impl StanzaLink, policy: &Policy) -> (Endpoint, Offers) {

@@ -1,6 +1,7 @@
 //! What is said while the program runs: sentences and bars for people, JSON lines for programs.
 
-use crate::escape::{escape, json_string};
+use crate::escape::{escape, escape_lines, json_string};
+use crate::failure::LINK_LOST;
 use bytestreams_tokio::{Method, Via};
 use core::fmt::{Display, Write as _};
 use core::time::Duration;
@@ -157,10 +158,10 @@ impl Reporter {
         let bar = (!self.json && std::io::stderr().is_terminal()).then(|| {
             let bar = match total {
                 Some(total) => ProgressBar::new(total).with_style(style(
-                    "{msg:24!} {bar:32} {percent:>3}% {decimal_bytes:>10} {decimal_bytes_per_sec:>12} {eta:>4}",
+                    "{msg:20!} {wide_bar} {percent:>3}% {decimal_bytes:>10} {decimal_bytes_per_sec:>12} {eta:>4}",
                 )),
                 None => ProgressBar::no_length()
-                    .with_style(style("{msg:24!} {spinner} {decimal_bytes:>10} {decimal_bytes_per_sec:>12}")),
+                    .with_style(style("{msg:20!} {spinner} {decimal_bytes:>10} {decimal_bytes_per_sec:>12}")),
             };
             let bar = self.bars.add(bar.with_message(escape(name)));
             bar.set_position(offset);
@@ -185,6 +186,16 @@ impl Reporter {
             let _ = writeln!(out, "{line}").and_then(|()| out.flush());
         });
     }
+}
+
+/// Says why the program ends; to programs by an event too.
+pub(crate) fn error(json: bool, reason: &str) {
+    if json {
+        let sid = None;
+        Reporter::new(json).event(&Event::Failed { sid, reason });
+    }
+    // Where nobody reads, nobody is told.
+    let _ = writeln!(std::io::stderr(), "error: {}", escape_lines(reason));
 }
 
 /// The progress of one transfer.
@@ -409,6 +420,7 @@ fn in_words(event: &Event<'_>) -> Option<String> {
         }
         Event::Failed { reason, .. } => match reason.strip_prefix(DECLINED) {
             Some(words) => format!("Declined: {}.", escape(words)),
+            None if *reason == LINK_LOST => "Failed: the connection was lost; send again.".into(),
             None => format!("Failed: {}.", escape(reason)),
         },
     })

@@ -175,6 +175,9 @@ fn failed(error: &UploadError, reporter: &Reporter) -> Failure {
     };
     let words = match error {
         UploadError::Failed(Reason::Stopped) => "cancelled".into(),
+        UploadError::Connect(_) => {
+            format!("{error}; check the address, and that a server for uploads listens there")
+        }
         error => error.to_string(),
     };
     if reporter.is_json() {

@@ -12,7 +12,7 @@ use bytestreams_upload::{
 use clap::Args;
 use core::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use core::time::Duration;
-use std::io::{BufRead, Read};
+use std::io::{BufRead, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -115,6 +115,9 @@ pub(crate) async fn run(
         BindError::Listen(e) => {
             Failure::unconnected(format!("cannot listen on {}: {e}", escape(listen)))
         }
+        BindError::Store(e) => Failure::usage(format!(
+            "{e}; give a directory that exists and can be written as --dir"
+        )),
         error => Failure::usage(error.to_string()),
     })?;
     let addr = server.local_addr();
@@ -165,8 +168,9 @@ fn passwords(path: &Path) -> Result<Passwords, Failure> {
     let mut text = String::new();
     std::fs::File::open(path)
         .and_then(|file| file.take(PASSWORDS).read_to_string(&mut text))
-        .map_err(|e| failed(e.to_string()))?;
-    text.parse().map_err(|e| failed(format!("{e}")))
+        .map_err(|e| Failure::usage(format!("cannot read {}: {e}", path.display())))?;
+    text.parse()
+        .map_err(|e| failed(format!("{e}; --hash-password makes the hash of a password")))
 }
 
 /// Prints the hash of the password in the first line of standard input.
@@ -182,8 +186,10 @@ fn hash() -> Result<(), Failure> {
         status: FAILED,
         message: e.to_string(),
     })?;
-    println!("{hash}");
-    Ok(())
+    writeln!(std::io::stdout(), "{hash}").map_err(|e| Failure {
+        status: FAILED,
+        message: format!("cannot write the hash: {e}"),
+    })
 }
 
 fn tell(reporter: &Reporter, event: Event) {

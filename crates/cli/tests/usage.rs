@@ -20,6 +20,8 @@ fn mistakes_are_told_with_a_hint() {
     let inbox = dir.path().to_str().unwrap();
     let photo = file(dir.path(), "photo.jpg", &content(10));
     let photo = photo.to_str().unwrap();
+    let logins = file(dir.path(), "logins", b"romeo:secret\n");
+    let logins = logins.to_str().unwrap();
     let to = "127.0.0.1:9";
     for (args, hint) in [
         (vec!["send", "-", "--to", to], "write it to a file first"),
@@ -83,6 +85,26 @@ fn mistakes_are_told_with_a_hint() {
         (
             vec!["receive", "--dir", "/no/such/dir", "--listen", to],
             "--dir",
+        ),
+        (
+            vec!["receive", "--dir", inbox, "--listen", "nonsense"],
+            "HOST:PORT",
+        ),
+        (
+            vec!["upload-server", "--dir", photo, "--listen", to],
+            "--dir",
+        ),
+        (
+            vec![
+                "upload-server",
+                "--dir",
+                inbox,
+                "--listen",
+                to,
+                "--auth",
+                logins,
+            ],
+            "--hash-password",
         ),
         (
             vec![
@@ -164,6 +186,74 @@ fn mistakes_are_told_with_a_hint() {
 }
 
 #[test]
+fn a_directory_that_takes_nothing_is_named_and_no_other_file() {
+    let err = refused(&["receive", "--dir", "/no/such/dir", "--listen", "[::1]:9"]);
+    assert!(err.contains("/no/such/dir: No such file"), "{err}");
+    assert!(!err.contains(".tmp"), "{err}");
+}
+
+/// A standard error on which every write fails.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_exit_status_is_right_though_nobody_can_be_told() {
+    let full = || {
+        let device = std::fs::OpenOptions::new().write(true).open("/dev/full");
+        std::process::Stdio::from(device.unwrap())
+    };
+    let status = |args: &[&str], to_out: bool| {
+        let mut command = command(args);
+        command.stderr(full());
+        if to_out {
+            command.stdout(full());
+        }
+        command.status().unwrap().code()
+    };
+    let send = ["send", "/no/such/file", "--to", "127.0.0.1:9"];
+    assert_eq!(status(&send, false), Some(2));
+    assert_eq!(status(&send, true), Some(2));
+    assert_eq!(status(&["demo"], true), Some(0));
+    // This one has nothing else to do than to tell.
+    let dir = tempfile::tempdir().unwrap();
+    let password = file(dir.path(), "password", b"open sesame\n");
+    let mut command = command(&["upload-server", "--hash-password"]);
+    command.stdin(std::fs::File::open(password).unwrap());
+    command.stdout(full()).stderr(full());
+    assert_eq!(command.status().unwrap().code(), Some(1));
+}
+
+#[test]
+fn programs_are_told_of_every_failure_by_an_event() {
+    let dir = tempfile::tempdir().unwrap();
+    let photo = file(dir.path(), "photo.jpg", &content(10));
+    let photo = photo.to_str().unwrap();
+    for (args, status) in [
+        (vec!["send", photo, "--to", "a@b.example", "--json"], 2),
+        (
+            vec!["send", "/no/such/file", "--to", "a@b.example", "--json"],
+            2,
+        ),
+        (vec!["demo", "/no/such/file", "--json"], 2),
+        (vec!["upload", photo, "ws://[::1", "--json"], 2),
+        (
+            vec![
+                "receive", "--dir", photo, "--listen", "[::1]:9", "--accept", "any", "--json",
+            ],
+            2,
+        ),
+    ] {
+        let (is, out, err) = run(&args);
+        assert_eq!(is, status, "{args:?}: {err}");
+        assert!(err.starts_with("error: "), "{args:?}: {err}");
+        let event: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(event["event"], "failed", "{out}");
+        assert!(
+            event["reason"].is_string() && event["sid"].is_null(),
+            "{out}"
+        );
+    }
+}
+
+#[test]
 fn an_address_takes_no_account() {
     let dir = tempfile::tempdir().unwrap();
     let photo = file(dir.path(), "photo.jpg", &content(10));
@@ -183,6 +273,9 @@ fn help_says_what_is_not_safe_and_gives_examples() {
         assert!(out.contains("nauthenticated and in clear"), "{out}");
         assert!(out.contains("Examples:"), "{out}");
         assert!(out.contains("BYTESTREAMS_PASSWORD"), "{out}");
+        // What is of no account does not stand under that heading.
+        let [json, account] = ["--json", "Account:"].map(|text| out.find(text).unwrap());
+        assert!(json < account, "{out}");
     }
 }
 
@@ -197,6 +290,11 @@ fn nobody_listening_is_told_apart() {
     let finished = Running::sender(&photo, &free.to_string(), &[]).exits(4);
     assert!(finished.err.starts_with("error: "), "{}", finished.err);
     assert!(finished.err.contains("cannot connect"), "{}", finished.err);
+    let event: serde_json::Value = serde_json::from_str(&finished.out).unwrap();
+    assert_eq!(event["event"], "failed");
+    let (status, _, err) = run(&["upload", photo.to_str().unwrap(), &format!("ws://{free}/")]);
+    assert_eq!(status, 4, "{err}");
+    assert!(err.contains("check the address"), "{err}");
 }
 
 #[test]

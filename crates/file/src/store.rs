@@ -293,7 +293,16 @@ fn probe(dir: &Path) -> io::Result<Metadata> {
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(dir)?.as_file().metadata()
+    let probe = builder.tempfile_in(dir).map_err(unnamed)?;
+    probe.as_file().metadata()
+}
+
+/// The error without the name of the file that could not be made, which says nothing to anybody.
+fn unnamed(error: io::Error) -> io::Error {
+    match error.to_string().split_once(" at path ") {
+        Some((cause, _)) => io::Error::new(error.kind(), cause),
+        None => error,
+    }
 }
 
 /// Whose a file is, where that can be told.
