@@ -50,11 +50,11 @@ pub use bytestreams_file::exchange::{
 };
 pub use bytestreams_machine::Network;
 pub use bytestreams_transfer::{
-    Bounds, Config, ConnEnd, Event, Incomplete, Keepalive, Method, Methods, Options, Reason, Side,
-    Socks5, TransferId, Via, Ways, Window, safe_name,
+    Bounds, Config, ConnEnd, Event, Incomplete, Keepalive, Method, Methods, Options, Proposal,
+    Reason, Side, Socks5, TransferId, Via, Ways, Window, WriteError, safe_name,
 };
 pub use endpoint::{
-    Bytestream, Canceller, Endpoint, Offer, Offers, Others, SocketOptions, Transfer, WriteError,
+    Bytestream, Canceller, Endpoint, Offer, Offers, Others, SocketOptions, Transfer,
 };
 pub use link::{Link, component, serverless};
 pub use receiver::{Receiving, accept_file, receive_file};

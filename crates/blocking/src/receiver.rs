@@ -179,11 +179,11 @@ impl Receiving {
         } = self;
         let mut wanted = false;
         let step = transfer.step(|ground| {
-            wanted = ground.slot.wanted && *reads != Reads::All;
+            wanted = ground.slot.own.wanted && *reads != Reads::All;
             match reads {
                 _ if wanted => true,
                 Reads::All => false,
-                Reads::Socket => core::mem::take(&mut ground.slot.hauled),
+                Reads::Socket => core::mem::take(&mut ground.slot.own.hauled),
                 Reads::InBand => {
                     let mut octets = 0;
                     let mut ended = false;

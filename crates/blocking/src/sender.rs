@@ -136,7 +136,7 @@ impl Sending {
             // An event tells what became of the stream, where it takes no more.
             Moving::InBand(_, piece) => ground.put(piece) == Ok(true),
             Moving::Last => matches!(ground.write(&mut Bytes::new()), Some(Ok(()))),
-            Moving::BySocket(_) => core::mem::take(&mut ground.slot.hauled),
+            Moving::BySocket(_) => core::mem::take(&mut ground.slot.own.hauled),
         })
     }
 

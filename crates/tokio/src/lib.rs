@@ -48,12 +48,11 @@ pub use bytestreams_file::exchange::{
 };
 pub use bytestreams_machine::Network;
 pub use bytestreams_transfer::{
-    Bounds, Config, ConnEnd, Event, Incomplete, Keepalive, Method, Methods, Options, Reason, Side,
-    Socks5, TransferId, Via, Ways, Window, safe_name,
+    Bounds, Config, ConnEnd, Event, Incomplete, Keepalive, Method, Methods, Options, Proposal,
+    Reason, Side, Socks5, TransferId, Via, Ways, Window, WriteError, safe_name,
 };
 pub use endpoint::{
     Bytestream, Driver, Endpoint, Offer, Offers, Others, RequestError, SocketOptions, Transfer,
-    WriteError,
 };
 pub use jid::prepare_jid;
 #[cfg(feature = "client")]

@@ -1,6 +1,6 @@
 //! Reads a file ahead on a thread that may block.
 
-use crate::endpoint::{Transfer, WriteError};
+use crate::endpoint::Transfer;
 use crate::file::{Pieces, Reading, SourceError};
 use bytes::Bytes;
 use core::task::{Context, Poll, ready};
@@ -57,9 +57,7 @@ impl Pump {
             match ready!(transfer.poll_write(cx, &mut self.current)) {
                 Ok(()) => {}
                 // An event tells what became of the stream.
-                Err(WriteError::NotEstablished | WriteError::Over | WriteError::Finished) => {
-                    return Poll::Pending;
-                }
+                Err(_) => return Poll::Pending,
             }
             match ready!(self.pieces.poll_recv(cx)) {
                 Some(Piece::Octets(octets)) => self.current = octets,

@@ -151,3 +151,22 @@ pub enum Event {
     /// [`Reason::LinkLost`] before. The driver drops the link and this machine.
     LinkLost,
 }
+
+impl Event {
+    /// Whose it is; nobody's where the link itself is meant.
+    pub const fn transfer(&self) -> Option<TransferId> {
+        match self {
+            Self::Offered { id, .. }
+            | Self::Accepted { id, .. }
+            | Self::Established { id, .. }
+            | Self::Readable { id }
+            | Self::Writable { id }
+            | Self::Ended { id }
+            | Self::FellBack { id, .. }
+            | Self::Progress { id, .. }
+            | Self::Done { id }
+            | Self::Failed { id, .. } => Some(*id),
+            Self::LinkLost => None,
+        }
+    }
+}

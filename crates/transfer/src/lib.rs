@@ -115,8 +115,10 @@ mod machine;
 mod names;
 mod outgoing;
 mod peers;
+mod proposal;
 mod reason;
 mod silence;
+mod slot;
 #[cfg(feature = "socks5")]
 mod socks5;
 #[cfg(not(feature = "socks5"))]
@@ -137,7 +139,9 @@ pub use config::{Bounds, Config, Keepalive, Options, TransferId, Window};
 pub use config::{Socks5, Ways};
 pub use event::{Event, Via};
 pub use names::safe_name;
+pub use proposal::Proposal;
 #[cfg(feature = "socks5")]
 pub use reason::ConnEnd;
 pub use reason::{Blame, Blocked, CommandError, Incomplete, Reason, Side, Step};
+pub use slot::{Slot, WriteError};
 pub use transfers::Transfers;

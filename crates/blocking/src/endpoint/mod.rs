@@ -11,17 +11,18 @@ mod threads;
 mod transfer;
 
 pub use bytestream::Bytestream;
+pub use bytestreams_net::SocketOptions;
 pub use offer::{Offer, Offers};
-pub use sockets::SocketOptions;
 pub(crate) use transfer::Step;
-pub use transfer::{Canceller, Transfer, WriteError};
+pub use transfer::{Canceller, Transfer};
 
 use crate::link::{Link, LinkError};
 use bytestreams_machine::Instant;
+use bytestreams_net::entropy;
 use bytestreams_stanza::{File, Jid, Stanza};
 use bytestreams_transfer::{Config, Options, TransferId, Transfers};
 use core::fmt;
-use shared::{LinkState, Shared, Slot, entropy};
+use shared::{LinkState, Shared, Slot};
 use sockets::Sockets;
 use std::io;
 use std::sync::Arc;
@@ -127,7 +128,7 @@ impl Endpoint {
                 LinkState::Ended(_) => Slot::stillborn(id),
                 LinkState::Up | LinkState::Closing | LinkState::Lingering => Slot::default(),
             };
-            let changed = slot.changed.clone();
+            let changed = slot.own.changed.clone();
             state.slots.insert(id, slot);
             (id, changed, sid)
         });

@@ -4,13 +4,12 @@ use super::locked::{Calls, Locked};
 use super::outlet::Outlet;
 use super::sockets::Sockets;
 use super::threads::Threads;
-use super::transfer::WriteError;
 use crate::file::haul::Leash;
 use crate::link::{Link, LinkError, Reader, Writer};
 use bytes::Bytes;
-use bytestreams_machine::{ConnId, Entropy, Instant, Stack};
+use bytestreams_machine::{Instant, Stack};
 use bytestreams_stanza::{Jid, Stanza};
-use bytestreams_transfer::{Blocked, Config, Event, Reason, TransferId, Transfers};
+use bytestreams_transfer::{Config, Event, Proposal, TransferId, Transfers, WriteError};
 use core::time::Duration;
 use std::collections::{HashMap, VecDeque};
 use std::net::TcpStream;
@@ -41,7 +40,7 @@ pub(crate) struct Shared {
 pub(crate) struct State {
     pub(crate) stack: Stack<Transfers>,
     pub(crate) slots: HashMap<TransferId, Slot>,
-    pub(crate) offers: Mailbox<Event>,
+    pub(crate) offers: Mailbox<Proposal>,
     pub(crate) others: Mailbox<Stanza>,
     pub(crate) sockets: Sockets,
     /// Stanzas of the application's own.
@@ -84,11 +83,11 @@ pub(crate) struct Mailbox<T> {
 }
 
 /// What is known of one transfer on this side of the machine.
+pub(crate) type Slot = bytestreams_transfer::Slot<Hold>;
+
+/// What threads have with one transfer.
 #[derive(Debug, Default)]
-pub(crate) struct Slot {
-    events: VecDeque<Event>,
-    /// The last word on progress, which overtakes nothing but itself.
-    progress: Option<Event>,
+pub(crate) struct Hold {
     /// Whoever waits for events, octets, or room for them.
     pub(crate) changed: Arc<Condvar>,
     /// Someone does.
@@ -97,25 +96,12 @@ pub(crate) struct Slot {
     told: Instant,
     /// What the application has to say next: whoever turns the crank hands it to the machine.
     pub(crate) piece: Bytes,
-    /// The stream fell back, and the application has not yet heard that another is established:
-    /// what it writes belongs to the old one.
-    pub(crate) void: bool,
-    /// The socket that is to be had, until the application takes it.
-    pub(crate) conn: Option<ConnId>,
     /// Breaks off what the application does with the socket.
     pub(crate) leash: Option<Leash>,
     /// The thread that moves octets by the socket is done.
     pub(crate) hauled: bool,
     /// Someone else wants to go on with the file.
     pub(crate) wanted: bool,
-    /// All is written to the socket, and its end is seen to.
-    pub(crate) ending: bool,
-    /// The peer has sent all.
-    pub(crate) ended: bool,
-    /// Nothing follows.
-    pub(crate) over: bool,
-    /// Why it failed, if it did.
-    pub(crate) failure: Option<Reason>,
 }
 
 impl Shared {
@@ -193,12 +179,16 @@ impl State {
 
     /// Says whether a transfer waits for nothing but the end of its socket.
     pub(crate) fn is_ending(&self) -> bool {
-        self.slots.values().any(|slot| slot.ending && !slot.over)
+        self.slots.values().any(Slot::is_ending)
     }
 
     /// Takes note of an event; true when the machine has outputs because of that.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "other events change nothing here"
+    )]
     pub(crate) fn dispatch(&mut self, event: Event, now: Instant, calls: &mut Calls<'_>) -> bool {
-        let Some(id) = transfer_of(&event) else {
+        let Some(id) = event.transfer() else {
             return false;
         };
         if let Event::Offered { .. } = event {
@@ -208,7 +198,7 @@ impl State {
                 return true;
             }
             self.slots.insert(id, Slot::default());
-            self.offers.queue.push_back(event);
+            self.offers.queue.extend(Proposal::new(event));
             calls.news |= self.listening > 0;
             return false;
         }
@@ -218,25 +208,37 @@ impl State {
         let mut poured = false;
         let heard = match event {
             Event::Writable { .. } => {
-                let result = slot.pour(&mut self.stack.machine, id, now);
-                poured = result == Ok(true);
-                result.is_err() || slot.piece.is_empty()
+                let (moved, result) = pour(slot, &mut self.stack.machine, id, now);
+                poured = moved;
+                result.is_err() || slot.own.piece.is_empty()
             }
             // Whoever waits for a piece to be taken hears of it then, unless that takes long.
-            Event::Progress { .. } if !slot.piece.is_empty() && now < slot.told + OFTEN => {
-                slot.take_note(event);
-                false
-            }
-            event => {
-                slot.told = now;
-                slot.take_note(event);
-                true
-            }
+            Event::Progress { .. } => slot.own.piece.is_empty() || now >= slot.own.told + OFTEN,
+            _ => true,
         };
+        match &event {
+            Event::FellBack { .. } | Event::Failed { .. } => slot.own.leash = None,
+            Event::Done { .. } => slot.own.leash.take().map_or((), Leash::release),
+            _ => {}
+        }
+        slot.take_note(event);
         if heard {
-            slot.call(calls);
+            slot.own.told = now;
+            slot.own.call(calls);
         }
         poured
+    }
+
+    /// Declines what nobody here answers otherwise. What was withdrawn needs no answer.
+    pub(crate) fn refuse(&mut self, id: TransferId, text: Option<&str>, now: Instant) {
+        self.slots.remove(&id);
+        let text = text.map(Arc::from);
+        let _ = self.stack.machine.decline(id, text, now);
+    }
+
+    /// What whoever waits for the transfer waits with.
+    pub(crate) fn changed(&self, id: TransferId) -> Option<Arc<Condvar>> {
+        Some(self.slots.get(&id)?.own.changed.clone())
     }
 
     /// Keeps a stanza that nobody here knows, for whoever asked for such.
@@ -251,87 +253,7 @@ impl State {
     }
 }
 
-impl Slot {
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "other events change nothing here"
-    )]
-    fn take_note(&mut self, event: Event) {
-        match event {
-            Event::Readable { .. } | Event::Writable { .. } => return,
-            Event::Progress { .. } => {
-                self.progress = Some(event);
-                return;
-            }
-            Event::Established { conn, .. } => self.conn = conn,
-            Event::FellBack { .. } => {
-                self.void = true;
-                self.conn = None;
-                self.leash = None;
-                self.progress = None;
-            }
-            Event::Ended { .. } => self.ended = true,
-            Event::Done { .. } => {
-                self.over = true;
-                if let Some(leash) = self.leash.take() {
-                    leash.release();
-                }
-            }
-            Event::Failed { ref reason, .. } => {
-                self.over = true;
-                self.leash = None;
-                self.failure = Some(reason.clone());
-            }
-            _ => {}
-        }
-        // The last progress belongs before what ends it all.
-        self.events.extend(self.progress.take());
-        self.events.push_back(event);
-    }
-
-    /// A transfer that failed before it began, since there is no link.
-    pub(crate) fn stillborn(id: TransferId) -> Self {
-        let mut slot = Self::default();
-        let reason = Reason::LinkLost;
-        slot.take_note(Event::Failed { id, reason });
-        slot
-    }
-
-    /// Takes the next event for the application.
-    pub(crate) fn next(&mut self) -> Option<Event> {
-        let event = self.events.pop_front().or_else(|| self.progress.take());
-        match event {
-            Some(Event::Established { .. }) => self.void = false,
-            Some(Event::FellBack { .. }) => self.piece.clear(),
-            _ => {}
-        }
-        event
-    }
-
-    /// Hands as much of the piece to the machine as it takes; says whether it took any.
-    pub(crate) fn pour(
-        &mut self,
-        machine: &mut Transfers,
-        id: TransferId,
-        now: Instant,
-    ) -> Result<bool, WriteError> {
-        if self.over {
-            return Err(WriteError::Over);
-        }
-        if self.void {
-            return Err(WriteError::NotEstablished);
-        }
-        let mut poured = false;
-        while !self.piece.is_empty() {
-            match machine.write(id, &mut self.piece, now) {
-                Ok(_) => poured = true,
-                Err(Blocked::Full) => break,
-                Err(blocked) => return Err(blocked.into()),
-            }
-        }
-        Ok(poured)
-    }
-
+impl Hold {
     /// Wakes whoever waits for this.
     pub(crate) fn call(&mut self, calls: &mut Calls<'_>) {
         if core::mem::take(&mut self.waiting) {
@@ -340,29 +262,18 @@ impl Slot {
     }
 }
 
-/// Whose an event is.
-pub(crate) fn transfer_of(event: &Event) -> Option<TransferId> {
-    match event {
-        Event::Offered { id, .. }
-        | Event::Accepted { id, .. }
-        | Event::Established { id, .. }
-        | Event::Readable { id }
-        | Event::Writable { id }
-        | Event::Ended { id }
-        | Event::FellBack { id, .. }
-        | Event::Progress { id, .. }
-        | Event::Done { id }
-        | Event::Failed { id, .. } => Some(*id),
-        Event::LinkLost | _ => None,
-    }
-}
-
-/// Draws what a new transfer needs.
-///
-/// # Panics
-/// When the operating system has no randomness to give.
-pub(crate) fn entropy() -> Entropy {
-    let mut octets = [0; 32];
-    getrandom::fill(&mut octets).expect("the operating system gives randomness");
-    Entropy(octets)
+/// Hands as much of the application's piece to the machine as it takes; says whether it took any, and
+/// why it takes no more.
+pub(crate) fn pour(
+    slot: &mut Slot,
+    machine: &mut Transfers,
+    id: TransferId,
+    now: Instant,
+) -> (bool, Result<(), WriteError>) {
+    let mut piece = core::mem::take(&mut slot.own.piece);
+    let before = piece.len();
+    let result = slot.write(machine, id, &mut piece, now);
+    let poured = piece.len() < before;
+    slot.own.piece = piece;
+    (poured, result)
 }

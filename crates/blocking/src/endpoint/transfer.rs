@@ -1,14 +1,14 @@
 //! The handle of one transfer.
 
 use super::bytestream::Bytestream;
-use super::shared::{Shared, Slot, State};
+use super::shared::{Shared, Slot, State, pour};
 use crate::file::exchange::conn_end;
 use crate::file::haul::{Cut, Leash, Line};
 use bytes::Bytes;
 use bytestreams_machine::Instant;
 use bytestreams_stanza::{Jid, Sid};
 use bytestreams_transfer::{
-    Blocked, CommandError, ConnEnd, Event, Incomplete, Reason, TransferId, Via,
+    CommandError, ConnEnd, Event, Incomplete, Reason, TransferId, Via, WriteError,
 };
 use core::fmt;
 use std::io;
@@ -32,40 +32,6 @@ pub struct Transfer {
 impl fmt::Debug for Transfer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Transfer").field(&self.id.0).finish()
-    }
-}
-
-/// Why octets were not taken: [`Transfer::next`] tells more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum WriteError {
-    /// The stream is not established, or it fell back and what was written is void.
-    NotEstablished,
-    /// All that was announced is written.
-    Finished,
-    /// The transfer is over.
-    Over,
-}
-
-impl fmt::Display for WriteError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotEstablished => "the stream is not established",
-            Self::Finished => "everything announced has been written",
-            Self::Over => "the transfer is over",
-        })
-    }
-}
-
-impl core::error::Error for WriteError {}
-
-impl From<Blocked> for WriteError {
-    fn from(blocked: Blocked) -> Self {
-        match blocked {
-            Blocked::NotEstablished => Self::NotEstablished,
-            Blocked::Finished => Self::Finished,
-            Blocked::Full | _ => Self::Over,
-        }
     }
 }
 
@@ -141,7 +107,7 @@ impl Transfer {
     /// Why it failed, once it has.
     pub fn failure(&self) -> Option<Reason> {
         let state = self.shared.lock();
-        state.slots.get(&self.id)?.failure.clone()
+        state.slots.get(&self.id)?.failure().cloned()
     }
 
     /// Makes a handle that can end the transfer while this one is waited for.
@@ -177,13 +143,16 @@ impl Transfer {
             if let Some(event) = ground.slot.next() {
                 return Some(Step::Event(Some(event)));
             }
-            if ground.slot.over {
+            if ground.slot.is_over() {
                 return Some(Step::Event(None));
             }
             work(ground).then_some(Step::Work)
         });
         let event = event.unwrap_or(Step::Event(None));
         if let Step::Event(Some(Event::FellBack { .. })) = event {
+            if let Some(slot) = self.shared.lock().slots.get_mut(&self.id) {
+                slot.own.piece.clear();
+            }
             self.line = None;
             self.out_of_band = false;
         }
@@ -212,9 +181,9 @@ impl Transfer {
             }
             // Turning the crank may have changed what is waited for, and nobody else says so.
             if !moved {
-                locked.slots.get_mut(&self.id)?.waiting = true;
+                locked.slots.get_mut(&self.id)?.own.waiting = true;
                 locked = locked.wait(&self.changed, None);
-                locked.slots.get_mut(&self.id)?.waiting = false;
+                locked.slots.get_mut(&self.id)?.own.waiting = false;
             }
         }
     }
@@ -301,7 +270,7 @@ impl Transfer {
         self.shared.act(|state, now| {
             state.stack.machine.finish(self.id, now)?;
             if let Some(slot) = state.slots.get_mut(&self.id) {
-                slot.ending = self.out_of_band;
+                slot.finished(self.out_of_band);
             }
             Ok(())
         })
@@ -364,7 +333,7 @@ impl Transfer {
         let mut locked = shared.lock();
         let state = &mut *locked;
         let slot = state.slots.get_mut(&self.id);
-        let Some(conn) = slot.and_then(|slot| slot.conn.take()) else {
+        let Some(conn) = slot.and_then(Slot::take_conn) else {
             return self.out_of_band;
         };
         self.out_of_band = true;
@@ -377,7 +346,7 @@ impl Transfer {
         };
         let line = stream.and_then(|stream| Line::new(stream, early, left, tell).ok());
         if let (Some((line, leash)), Some(slot)) = (line, state.slots.get_mut(&self.id)) {
-            slot.leash = Some(leash);
+            slot.own.leash = Some(leash);
             self.line = Some(line);
         } else {
             // It broke on the way, and an event will tell.
@@ -401,8 +370,8 @@ impl Transfer {
             let mut locked = shared.lock();
             let (state, calls) = locked.parts();
             if let Some(slot) = state.slots.get_mut(&id) {
-                slot.hauled = true;
-                slot.call(calls);
+                slot.own.hauled = true;
+                slot.own.call(calls);
             }
         }
     }
@@ -410,7 +379,7 @@ impl Transfer {
     /// Forgets that another thread has moved octets: they are void.
     pub(crate) fn forget_hauled(&self) {
         if let Some(slot) = self.shared.lock().slots.get_mut(&self.id) {
-            slot.hauled = false;
+            slot.own.hauled = false;
         }
     }
 
@@ -421,8 +390,8 @@ impl Transfer {
             let mut locked = shared.lock();
             let (state, calls) = locked.parts();
             if let Some(slot) = state.slots.get_mut(&id) {
-                slot.wanted = true;
-                slot.call(calls);
+                slot.own.wanted = true;
+                slot.own.call(calls);
             }
         }
     }
@@ -457,19 +426,19 @@ impl Transfer {
 
     fn take_leash(&self) -> Option<Leash> {
         let mut state = self.shared.lock();
-        state.slots.get_mut(&self.id)?.leash.take()
+        state.slots.get_mut(&self.id)?.own.leash.take()
     }
 
     /// Says whether the peer has sent all and nothing of it is left to read.
     pub(super) fn at_end(&self) -> bool {
         let state = self.shared.lock();
-        state.slots.get(&self.id).is_none_or(|slot| slot.ended)
+        state.slots.get(&self.id).is_none_or(Slot::has_ended)
     }
 
     /// Lets the transfer run to its end without anybody watching.
     pub(super) fn let_go(&self) {
         if let Some(slot) = self.shared.lock().slots.remove(&self.id) {
-            if let Some(leash) = slot.leash {
+            if let Some(leash) = slot.own.leash {
                 leash.release();
             }
         }
@@ -494,10 +463,10 @@ impl Ground<'_> {
     /// all are taken or none will be. What is left is in `octets` then.
     pub(crate) fn write(&mut self, octets: &mut Bytes) -> Option<Result<(), WriteError>> {
         match self.put(octets) {
-            Ok(_) if self.slot.piece.is_empty() => Some(Ok(())),
+            Ok(_) if self.slot.own.piece.is_empty() => Some(Ok(())),
             Ok(_) => None,
             Err(error) => {
-                *octets = core::mem::take(&mut self.slot.piece);
+                *octets = core::mem::take(&mut self.slot.own.piece);
                 Some(Err(error))
             }
         }
@@ -507,31 +476,26 @@ impl Ground<'_> {
     /// these are put there.
     pub(crate) fn put(&mut self, octets: &mut Bytes) -> Result<bool, WriteError> {
         self.pour()?;
-        let free = self.slot.piece.is_empty();
+        let free = self.slot.own.piece.is_empty();
         if free {
-            self.slot.piece = core::mem::take(octets);
+            self.slot.own.piece = core::mem::take(octets);
             self.pour()?;
         }
         Ok(free)
     }
 
     fn pour(&mut self) -> Result<(), WriteError> {
-        self.moved |= self.slot.pour(self.machine, self.id, self.now)?;
-        Ok(())
+        let (poured, result) = pour(self.slot, self.machine, self.id, self.now);
+        self.moved |= poured;
+        result
     }
 
     /// Takes a block from the machine; says what there is once there is, or never will be.
     pub(crate) fn read(&mut self) -> Option<Result<Option<Bytes>, Reason>> {
-        if let Some(block) = self.machine.read(self.id) {
-            return Some(Ok(Some(block)));
+        match self.machine.read(self.id) {
+            Some(block) => Some(Ok(Some(block))),
+            None => self.slot.end().map(|end| end.map(|()| None)),
         }
-        if self.slot.ended {
-            return Some(Ok(None));
-        }
-        if self.slot.over {
-            return Some(self.slot.failure.clone().map_or(Ok(None), Err));
-        }
-        None
     }
 }
 
@@ -540,7 +504,7 @@ impl Drop for Transfer {
         // A reset is to be seen and no end, so the leash goes before the line does.
         let slot = self.shared.act(|state, now| {
             let slot = state.slots.remove(&self.id)?;
-            if !slot.over {
+            if !slot.is_over() {
                 let _ = state.stack.machine.cancel(self.id, now);
             }
             Some(slot)

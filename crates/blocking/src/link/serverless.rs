@@ -5,32 +5,13 @@ use super::setup::{self, Deadline};
 use super::socket::prepare;
 use super::wire::Wire;
 use super::{ConnectFailure, Link, LinkError};
-use crate::file::hex;
-use bytestreams_stanza::{Jid, Opened, Opening, ns};
+pub use bytestreams_net::serverless::Setup;
+use bytestreams_net::serverless::{name, peer, stream_id};
+use bytestreams_stanza::{Jid, Opening, ns};
 use core::fmt::Display;
 use core::time::Duration;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
-
-/// Who we are, and how long setting up may take.
-#[derive(Clone, Debug)]
-pub struct Setup {
-    /// Our JID, which the peer learns from the stream's header. Without one it says nothing about
-    /// us: `caller@serverless` or `listener@serverless`, with a random resource.
-    pub jid: Option<Jid>,
-    /// How long connecting may take, and the exchange of headers after it. What resolving a name
-    /// takes is the system's.
-    pub patience: Duration,
-}
-
-impl Default for Setup {
-    fn default() -> Self {
-        Self {
-            jid: None,
-            patience: Duration::from_secs(10),
-        }
-    }
-}
 
 /// Connects to a listening peer.
 ///
@@ -55,36 +36,11 @@ fn open(
 ) -> Result<Link, ConnectFailure> {
     let mut wire = Wire::new(tcp, ns::CLIENT);
     let opened = wire.open(opening, Deadline::new(patience, "open the stream"))?;
-    let peer = peer(&own, opened, from).map_err(|what| LinkError::Xml {
+    let peer = peer(&own, opened, from.ip()).map_err(|what| LinkError::Xml {
         what,
         condition: "invalid-from",
     })?;
     Ok(Link::new(wire, own, peer, true))
-}
-
-fn peer(own: &Jid, opened: Opened, from: SocketAddr) -> Result<Jid, String> {
-    match opened.header.and_then(|header| header.from) {
-        Some(peer) if peer == *own => Err(format!("it calls itself {own}, which is us")),
-        Some(peer) => Ok(peer),
-        None => {
-            Jid::new(&format!("peer@{}", from.ip())).map_err(|_| String::from("it has no name"))
-        }
-    }
-}
-
-fn name(setup: &Setup, role: &str) -> Jid {
-    let name = || Jid::new(&format!("{role}@serverless/{}", random()));
-    setup
-        .jid
-        .clone()
-        .unwrap_or_else(|| name().expect("a name with an address"))
-}
-
-/// Sixteen hexadecimal digits.
-fn random() -> String {
-    let mut octets = [0; 8];
-    getrandom::fill(&mut octets).expect("the operating system gives randomness");
-    hex(&octets)
 }
 
 /// Waits for peers.
@@ -156,7 +112,7 @@ impl Arrival {
     /// When the peer does not speak XMPP, or it takes too long.
     pub fn set_up(self, setup: &Setup) -> Result<Link, ConnectFailure> {
         let own = name(setup, "listener");
-        let opening = Opening::await_serverless(&own, &random());
+        let opening = Opening::await_serverless(&own, &stream_id());
         open(self.stream, own, opening, self.from, setup.patience)
     }
 }

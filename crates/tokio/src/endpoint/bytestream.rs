@@ -1,8 +1,8 @@
 //! Octets both ways over one stream, in band or by a socket.
 
-use super::transfer::{Transfer, WriteError};
+use super::transfer::Transfer;
 use bytes::{Buf, Bytes};
-use bytestreams_transfer::{Event, Reason};
+use bytestreams_transfer::{Event, Reason, WriteError};
 use core::fmt;
 use core::future::poll_fn;
 use core::pin::Pin;

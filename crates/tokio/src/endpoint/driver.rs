@@ -1,9 +1,10 @@
 //! The task that carries out what the machine asks for.
 
 use super::shared::{LinkState, Shared, keep};
-use super::sockets::{SocketOptions, Sockets};
+use super::sockets::Sockets;
 use crate::link::{Direction, LinkError, StanzaLink};
 use bytestreams_machine::{Input, Machine, Output, turn};
+use bytestreams_net::SocketOptions;
 use bytestreams_stanza::Stanza;
 use bytestreams_transfer::{ConnEnd, Event};
 use core::fmt;

@@ -9,20 +9,21 @@ mod sockets;
 mod transfer;
 
 pub use bytestream::Bytestream;
+pub use bytestreams_net::SocketOptions;
 pub use driver::Driver;
 pub use offer::{Offer, Offers};
 pub(crate) use socket::Socket;
-pub use sockets::SocketOptions;
-pub use transfer::{Transfer, WriteError};
+pub use transfer::Transfer;
 
 use crate::link::{LinkError, StanzaLink};
+use bytestreams_net::entropy;
 use bytestreams_stanza::{Caps, File, Iq, IqBody, Jid, Payload, Stanza, StanzaError};
 use bytestreams_transfer::{Config, Options, Transfers};
 use core::fmt;
 use core::future::poll_fn;
 use core::task::Poll;
 use core::time::Duration;
-use shared::{Answer, LinkState, Shared, Slot, entropy, keep};
+use shared::{Answer, LinkState, Shared, Slot, keep};
 use std::sync::Arc;
 
 /// Stanzas of the application's own that wait for the link at most.
@@ -132,15 +133,10 @@ impl Endpoint {
             let id = command(&mut state.stack.machine, now);
             // Once the driver has its turn, the transfer may be over.
             let sid = state.stack.machine.sid(id).cloned();
-            let mut slot = Slot::default();
-            if let LinkState::Ended(_) = state.link {
-                slot.over = true;
-                slot.failure = Some(bytestreams_transfer::Reason::LinkLost);
-                slot.events.push_back(bytestreams_transfer::Event::Failed {
-                    id,
-                    reason: bytestreams_transfer::Reason::LinkLost,
-                });
-            }
+            let slot = match state.link {
+                LinkState::Ended(_) => Slot::stillborn(id),
+                LinkState::Up | LinkState::Closing => Slot::default(),
+            };
             state.slots.insert(id, slot);
             (id, sid)
         });

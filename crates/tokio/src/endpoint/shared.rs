@@ -6,9 +6,9 @@
 
 use super::sockets::Detached;
 use crate::link::LinkError;
-use bytestreams_machine::{ConnId, Entropy, Instant, Machine, Output, Requests, Stack};
+use bytestreams_machine::{Instant, Machine, Output, Requests, Stack};
 use bytestreams_stanza::{IqBody, Jid, Stanza};
-use bytestreams_transfer::{Event, TransferId, Transfers};
+use bytestreams_transfer::{Event, Proposal, Reason, TransferId, Transfers};
 use core::task::Waker;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,7 +29,7 @@ pub(crate) struct State {
     /// Wakes the driver.
     pub(crate) driver: Option<Waker>,
     pub(crate) slots: HashMap<TransferId, Slot>,
-    pub(crate) offers: Mailbox<Event>,
+    pub(crate) offers: Mailbox<Proposal>,
     pub(crate) others: Mailbox<Stanza>,
     /// Handles to `others`.
     pub(crate) collectors: usize,
@@ -73,31 +73,15 @@ pub(crate) struct Answer {
 }
 
 /// What is known of one transfer on this side of the machine.
+pub(crate) type Slot = bytestreams_transfer::Slot<Wakers>;
+
+/// The tasks that wait for a transfer.
 #[derive(Debug, Default)]
-pub(crate) struct Slot {
-    pub(crate) events: VecDeque<Event>,
-    /// The last word on progress, which overtakes nothing but itself.
-    pub(crate) progress: Option<Event>,
+pub(crate) struct Wakers {
     /// Waits for events, and for octets or room where one task does both.
     pub(crate) waker: Option<Waker>,
     pub(crate) reader: Option<Waker>,
     pub(crate) writer: Option<Waker>,
-    /// The stream fell back, and the application has not yet heard that another is established:
-    /// what it writes belongs to the old one.
-    pub(crate) void: bool,
-    pub(crate) established: bool,
-    /// The socket that is to be had, until the application takes it.
-    pub(crate) conn: Option<ConnId>,
-    /// The octets go by a socket.
-    pub(crate) by_socket: bool,
-    /// All is written to the socket, and the driver sees to its end.
-    pub(crate) ending: bool,
-    /// The peer has sent all.
-    pub(crate) ended: bool,
-    /// Nothing follows.
-    pub(crate) over: bool,
-    /// Why it failed, if it did.
-    pub(crate) failure: Option<bytestreams_transfer::Reason>,
 }
 
 impl<T> Mailbox<T> {
@@ -185,7 +169,7 @@ impl State {
 
     /// Says whether a transfer is not over.
     pub(crate) fn is_busy(&self) -> bool {
-        self.slots.values().any(|slot| !slot.over)
+        self.slots.values().any(|slot| !slot.is_over())
     }
 
     /// Takes note that the link is gone. Transfers whose octets are all out go on without it, and
@@ -198,10 +182,10 @@ impl State {
         wakes: &mut Vec<Waker>,
     ) {
         for (&id, slot) in &mut self.slots {
-            let goes_on = slot.ending || in_order && slot.by_socket;
-            if !slot.over && !goes_on {
-                let reason = bytestreams_transfer::Reason::LinkLost;
-                slot.take_note(Event::Failed { id, reason }, wakes);
+            let goes_on = slot.is_ending() || in_order && slot.is_by_socket();
+            if !slot.is_over() && !goes_on {
+                let reason = Reason::LinkLost;
+                take_note(slot, Event::Failed { id, reason }, wakes);
                 // It is over for the application, whatever comes of that.
                 let _ = self.stack.machine.cancel(id, now);
             }
@@ -223,7 +207,7 @@ impl State {
 
     /// Takes note of an event. Whom to wake goes into `wakes`, to be woken without the lock.
     pub(crate) fn dispatch(&mut self, event: Event, now: Instant, wakes: &mut Vec<Waker>) {
-        let Some(id) = transfer_of(&event) else {
+        let Some(id) = event.transfer() else {
             return;
         };
         if let Event::Offered { .. } = event {
@@ -233,14 +217,21 @@ impl State {
                 return;
             }
             self.slots.insert(id, Slot::default());
-            self.offers.queue.push_back(event);
+            self.offers.queue.extend(Proposal::new(event));
             wakes.extend(self.offers.waker.take());
             return;
         }
         let Some(slot) = self.slots.get_mut(&id) else {
             return;
         };
-        slot.take_note(event, wakes);
+        take_note(slot, event, wakes);
+    }
+
+    /// Declines what nobody here answers otherwise. What was withdrawn needs no answer.
+    pub(crate) fn refuse(&mut self, id: TransferId, text: Option<&str>, now: Instant) {
+        self.slots.remove(&id);
+        let text = text.map(Arc::from);
+        let _ = self.stack.machine.decline(id, text, now);
     }
 
     /// Keeps a stanza that nobody here knows, for whoever asked for such.
@@ -288,93 +279,24 @@ impl State {
     }
 }
 
-impl Slot {
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "other events change nothing here"
-    )]
-    fn take_note(&mut self, event: Event, wakes: &mut Vec<Waker>) {
-        if self.over {
-            return;
-        }
-        match event {
-            Event::Readable { .. } => {
-                wakes.extend(self.reader.take());
-                wakes.extend(self.waker.take());
-                return;
-            }
-            Event::Writable { .. } => {
-                wakes.extend(self.writer.take());
-                wakes.extend(self.waker.take());
-                return;
-            }
-            Event::Progress { .. } => {
-                self.progress = Some(event);
-                wakes.extend(self.waker.take());
-                return;
-            }
-            Event::Established { conn, .. } => {
-                self.established = true;
-                self.conn = conn;
-                self.by_socket = conn.is_some();
-            }
-            Event::FellBack { .. } => {
-                self.void = true;
-                self.established = false;
-                self.conn = None;
-                self.progress = None;
-            }
-            Event::Ended { .. } => self.ended = true,
-            Event::Done { .. } => self.over = true,
-            Event::Failed { ref reason, .. } => {
-                self.over = true;
-                self.failure = Some(reason.clone());
-            }
-            _ => {}
-        }
-        // The last progress belongs before what ends it all.
-        self.events.extend(self.progress.take());
-        self.events.push_back(event);
-        wakes.extend(self.reader.take());
-        wakes.extend(self.writer.take());
-        wakes.extend(self.waker.take());
+/// Takes note of an event of a transfer that is not over.
+fn take_note(slot: &mut Slot, event: Event, wakes: &mut Vec<Waker>) {
+    if slot.is_over() {
+        return;
     }
-
-    /// Takes the next event for the application.
-    pub(crate) fn next(&mut self) -> Option<Event> {
-        let event = self.events.pop_front().or_else(|| self.progress.take());
-        if let Some(Event::Established { .. }) = event {
-            self.void = false;
-        }
-        event
+    let Wakers {
+        waker,
+        reader,
+        writer,
+    } = &mut slot.own;
+    if !matches!(event, Event::Progress { .. } | Event::Writable { .. }) {
+        wakes.extend(reader.take());
     }
-}
-
-/// Whose an event is.
-pub(crate) fn transfer_of(event: &Event) -> Option<TransferId> {
-    match event {
-        Event::Offered { id, .. }
-        | Event::Accepted { id, .. }
-        | Event::Established { id, .. }
-        | Event::Readable { id }
-        | Event::Writable { id }
-        | Event::Ended { id }
-        | Event::FellBack { id, .. }
-        | Event::Progress { id, .. }
-        | Event::Done { id }
-        | Event::Failed { id, .. } => Some(*id),
-        Event::LinkLost | _ => None,
+    if !matches!(event, Event::Progress { .. } | Event::Readable { .. }) {
+        wakes.extend(writer.take());
     }
-}
-
-/// Draws what a new transfer needs.
-///
-/// # Panics
-/// When the operating system has no randomness to give.
-pub(crate) fn entropy() -> Entropy {
-    let mut octets = [0; 32];
-    getrandom::fill(&mut octets).expect("the operating system gives randomness");
-    Entropy(octets)
+    wakes.extend(waker.take());
+    slot.take_note(event);
 }
 
 /// Keeps the waker of the task that polls.

@@ -1,7 +1,7 @@
 //! The handle of one transfer.
 
 use super::bytestream::Bytestream;
-use super::shared::{Shared, Slot, keep};
+use super::shared::{Shared, Slot, State, keep};
 use super::socket::Socket;
 use super::sockets::Conn;
 use crate::file::exchange::conn_end;
@@ -9,7 +9,7 @@ use bytes::{Buf, Bytes};
 use bytestreams_machine::ConnId;
 use bytestreams_stanza::{Jid, Sid};
 use bytestreams_transfer::{
-    Blocked, CommandError, ConnEnd, Event, Incomplete, Reason, TransferId, Via,
+    CommandError, ConnEnd, Event, Incomplete, Reason, TransferId, Via, WriteError,
 };
 use core::fmt;
 use core::future::poll_fn;
@@ -41,30 +41,6 @@ impl fmt::Debug for Transfer {
         f.debug_tuple("Transfer").field(&self.id.0).finish()
     }
 }
-
-/// Why octets were not taken: [`Transfer::next`] tells more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum WriteError {
-    /// The stream is not established, or it fell back and what was written is void.
-    NotEstablished,
-    /// All that was announced is written.
-    Finished,
-    /// The transfer is over.
-    Over,
-}
-
-impl fmt::Display for WriteError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotEstablished => "the stream is not established",
-            Self::Finished => "everything announced has been written",
-            Self::Over => "the transfer is over",
-        })
-    }
-}
-
-impl core::error::Error for WriteError {}
 
 impl Transfer {
     pub(super) fn new(shared: Arc<Shared>, id: TransferId, first: Option<Sid>) -> Self {
@@ -111,10 +87,10 @@ impl Transfer {
             }
             return Poll::Ready(Some(event));
         }
-        if slot.over {
+        if slot.is_over() {
             return Poll::Ready(None);
         }
-        keep(&mut slot.waker, cx.waker());
+        keep(&mut slot.own.waker, cx.waker());
         Poll::Pending
     }
 
@@ -149,36 +125,26 @@ impl Transfer {
         if self.has_socket() {
             return self.poll_write_socket(cx, octets);
         }
-        let (wrote, result) = self.with_slot(|state, now, id| {
-            let Some(slot) = state.slots.get_mut(&id).filter(|slot| !slot.over) else {
-                return (false, Poll::Ready(Err(WriteError::Over)));
-            };
-            if slot.void {
-                return (false, Poll::Ready(Err(WriteError::NotEstablished)));
-            }
-            let mut wrote = false;
-            while !octets.is_empty() {
-                match state.stack.machine.write(id, octets, now) {
-                    Ok(_) => wrote = true,
-                    Err(Blocked::Full) => {
-                        keep(&mut slot.writer, cx.waker());
-                        return (wrote, Poll::Pending);
-                    }
-                    Err(Blocked::NotEstablished) => {
-                        return (wrote, Poll::Ready(Err(WriteError::NotEstablished)));
-                    }
-                    Err(Blocked::Finished) => {
-                        return (wrote, Poll::Ready(Err(WriteError::Finished)));
-                    }
-                    Err(_) => return (wrote, Poll::Ready(Err(WriteError::Over))),
-                }
-            }
-            (wrote, Poll::Ready(Ok(())))
-        });
-        if wrote {
-            self.nudge();
+        let mut state = self.shared.lock();
+        let State { stack, slots, .. } = &mut *state;
+        let Some(slot) = slots.get_mut(&self.id) else {
+            return Poll::Ready(Err(WriteError::Over));
+        };
+        let (before, now) = (octets.len(), self.shared.now());
+        let result = slot.write(&mut stack.machine, self.id, octets, now);
+        let waits = result.is_ok() && !octets.is_empty();
+        if waits {
+            keep(&mut slot.own.writer, cx.waker());
         }
-        result
+        drop(state);
+        if octets.len() < before {
+            self.shared.act(|_, _| ());
+        }
+        if waits {
+            Poll::Pending
+        } else {
+            Poll::Ready(result)
+        }
     }
 
     fn poll_write_socket(
@@ -199,7 +165,7 @@ impl Transfer {
         cx: &mut Context<'_>,
         octets: &[u8],
     ) -> Poll<Result<usize, WriteError>> {
-        if let Some(over) = self.poll_over(cx, |slot| &mut slot.writer) {
+        if let Some(over) = self.poll_over(cx, |slot| &mut slot.own.writer) {
             return Poll::Ready(Err(over.map_or(WriteError::Finished, |_| WriteError::Over)));
         }
         let Some(socket) = self.socket.as_mut().filter(|socket| !socket.is_shut()) else {
@@ -227,7 +193,7 @@ impl Transfer {
         self.shared.act(|state, now| {
             state.stack.machine.finish(self.id, now)?;
             if let Some(slot) = state.slots.get_mut(&self.id) {
-                slot.ending = self.out_of_band;
+                slot.finished(self.out_of_band);
             }
             Ok(())
         })
@@ -263,18 +229,14 @@ impl Transfer {
         if blocks.len() > before {
             return Poll::Ready(Ok(()));
         }
-        match state.slots.get_mut(&self.id) {
-            Some(slot) if slot.ended => Poll::Ready(Ok(())),
-            Some(slot) if slot.over => Poll::Ready(match &slot.failure {
-                Some(reason) => Err(reason.clone()),
-                None => Ok(()),
-            }),
-            Some(slot) => {
-                keep(&mut slot.reader, cx.waker());
-                Poll::Pending
-            }
-            None => Poll::Ready(Ok(())),
+        let Some(slot) = state.slots.get_mut(&self.id) else {
+            return Poll::Ready(Ok(()));
+        };
+        if let Some(end) = slot.end() {
+            return Poll::Ready(end);
         }
+        keep(&mut slot.own.reader, cx.waker());
+        Poll::Pending
     }
 
     /// Reads from the socket what is there; nothing at the end.
@@ -283,7 +245,7 @@ impl Transfer {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<Result<(), Reason>> {
-        if let Some(over) = self.poll_over(cx, |slot| &mut slot.reader) {
+        if let Some(over) = self.poll_over(cx, |slot| &mut slot.own.reader) {
             return Poll::Ready(over.map_or(Ok(()), Err));
         }
         let Some(socket) = &mut self.socket else {
@@ -351,7 +313,7 @@ impl Transfer {
     /// Why it failed, once it has.
     pub fn failure(&self) -> Option<Reason> {
         let state = self.shared.lock();
-        state.slots.get(&self.id)?.failure.clone()
+        state.slots.get(&self.id)?.failure().cloned()
     }
 
     /// Says to whoever stores octets elsewhere how to say so.
@@ -396,7 +358,7 @@ impl Transfer {
         let mut state = self.shared.lock();
         let state = &mut *state;
         let slot = state.slots.get_mut(&self.id);
-        let Some(conn) = slot.and_then(|slot| slot.conn.take()) else {
+        let Some(conn) = slot.and_then(Slot::take_conn) else {
             return self.out_of_band;
         };
         self.out_of_band = true;
@@ -422,7 +384,7 @@ impl Transfer {
     ) -> Option<Option<Reason>> {
         let mut state = self.shared.lock();
         match state.slots.get_mut(&self.id) {
-            Some(slot) if slot.over => Some(slot.failure.clone()),
+            Some(slot) if slot.is_over() => Some(slot.failure().cloned()),
             Some(slot) => {
                 keep(place(slot), cx.waker());
                 None
@@ -476,31 +438,22 @@ impl Transfer {
     /// Says whether the peer has sent all and nothing of it is left to read.
     pub(crate) fn at_end(&self) -> bool {
         let state = self.shared.lock();
-        state.slots.get(&self.id).is_none_or(|slot| slot.ended)
+        state.slots.get(&self.id).is_none_or(Slot::has_ended)
     }
 
     /// Lets the transfer run to its end without anybody watching.
     pub(crate) fn let_go(&self) {
         self.shared.lock().slots.remove(&self.id);
     }
-
-    fn with_slot<T>(
-        &self,
-        what: impl FnOnce(&mut super::shared::State, bytestreams_machine::Instant, TransferId) -> T,
-    ) -> T {
-        let now = self.shared.now();
-        what(&mut self.shared.lock(), now, self.id)
-    }
-
-    fn nudge(&self) {
-        self.shared.act(|_, _| ());
-    }
 }
 
 impl Drop for Transfer {
     fn drop(&mut self) {
         let cancelled = self.shared.act(|state, now| {
-            let cancelled = state.slots.remove(&self.id).is_some_and(|slot| !slot.over);
+            let cancelled = state
+                .slots
+                .remove(&self.id)
+                .is_some_and(|slot| !slot.is_over());
             if cancelled {
                 let _ = state.stack.machine.cancel(self.id, now);
             }

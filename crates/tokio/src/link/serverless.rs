@@ -6,35 +6,16 @@ use super::socket::prepare;
 use super::wire::Wire;
 use super::xml::Stamps;
 use super::{ConnectFailure, Ends, LinkError, XmlLink, ends_of};
-use crate::file::hex;
+pub use bytestreams_net::serverless::Setup;
+use bytestreams_net::serverless::{name, peer, stream_id};
 use bytestreams_stanza::{Jid, Opened, Opening, ns};
 use core::fmt::Display;
-use core::time::Duration;
 use std::io;
 use std::net::SocketAddr;
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 
 /// A serverless link.
 pub type Serverless = XmlLink<TcpStream>;
-
-/// Who we are, and how long setting up may take.
-#[derive(Clone, Debug)]
-pub struct Setup {
-    /// Our JID, which the peer learns from the stream's header. Without one it says nothing about
-    /// us: `caller@serverless` or `listener@serverless`, with a random resource.
-    pub jid: Option<Jid>,
-    /// How long connecting may take, and the exchange of headers after it.
-    pub patience: Duration,
-}
-
-impl Default for Setup {
-    fn default() -> Self {
-        Self {
-            jid: None,
-            patience: Duration::from_secs(10),
-        }
-    }
-}
 
 /// Connects to a listening peer.
 ///
@@ -74,7 +55,7 @@ async fn answer(
     let ends = ends_of(&tcp, true);
     let own = name(setup, "listener");
     let mut wire = Wire::fresh(tcp, ns::CLIENT);
-    let opening = Opening::await_serverless(&own, &random());
+    let opening = Opening::await_serverless(&own, &stream_id());
     let opened = wire.open(opening).await?;
     made(wire, own, opened, from, ends)
 }
@@ -86,30 +67,8 @@ fn made(
     from: SocketAddr,
     ends: Option<Ends>,
 ) -> Result<Serverless, ConnectFailure> {
-    let peer = match opened.header.and_then(|header| header.from) {
-        Some(peer) if peer == own => {
-            return Err(LinkError::Xml(format!("it calls itself {own}, which is us")).into());
-        }
-        Some(peer) => peer,
-        None => Jid::new(&format!("peer@{}", from.ip()))
-            .map_err(|_| LinkError::Xml("it has no name".into()))?,
-    };
+    let peer = peer(&own, opened, from.ip()).map_err(LinkError::Xml)?;
     Ok(XmlLink::new(wire, own, peer, Stamps::Peer, ends))
-}
-
-fn name(setup: &Setup, role: &str) -> Jid {
-    let name = || Jid::new(&format!("{role}@serverless/{}", random()));
-    setup
-        .jid
-        .clone()
-        .unwrap_or_else(|| name().expect("a name with an address"))
-}
-
-/// Sixteen hexadecimal digits.
-fn random() -> String {
-    let mut octets = [0; 8];
-    getrandom::fill(&mut octets).expect("the operating system gives randomness");
-    hex(&octets)
 }
 
 /// Waits for peers.

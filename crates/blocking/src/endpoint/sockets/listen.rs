@@ -1,7 +1,7 @@
 //! Listens for peers.
 
 use crate::endpoint::shared::Shared;
-use bytestreams_machine::{Ends, ListenId, addresses_to_tell};
+use bytestreams_machine::{Ends, ListenId};
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use socket2::{Domain, SockRef, Socket, Type};
@@ -38,7 +38,7 @@ impl Listening {
         ends: Option<Ends>,
         shared: &Arc<Shared>,
     ) -> io::Result<(Self, Vec<SocketAddr>)> {
-        let (sockets, addrs) = open(given, ends)?;
+        let (sockets, addrs) = bytestreams_net::listen(given, ends)?;
         let mut listening = Self(Vec::new());
         for socket in sockets {
             // It only makes sure.
@@ -108,44 +108,4 @@ fn accept(door: &Door, id: ListenId, shared: &Arc<Shared>) {
             Err(_) => std::thread::sleep(BREATH),
         }
     }
-}
-
-fn open(
-    given: Option<&TcpListener>,
-    ends: Option<Ends>,
-) -> io::Result<(Vec<TcpListener>, Vec<SocketAddr>)> {
-    let ip = ends.map(|ends| ends.local.ip().to_canonical());
-    let sockets = match (given, ip) {
-        (Some(given), _) => vec![given.try_clone()?],
-        (None, Some(ip)) if ends.is_some_and(Ends::within_this_machine) => {
-            vec![TcpListener::bind((ip, 0))?]
-        }
-        (None, _) => everywhere()?,
-    };
-    let none = || io::Error::from(io::ErrorKind::AddrNotAvailable);
-    let first = sockets.first().ok_or_else(none)?.local_addr()?;
-    let addrs = if first.ip().is_unspecified() {
-        let local = if_addrs::get_if_addrs()?.into_iter().map(|i| i.ip());
-        let v4_only = sockets.len() == 1 && first.is_ipv4();
-        addresses_to_tell(local.filter(|ip| !v4_only || ip.is_ipv4()), ends)
-            .into_iter()
-            .map(|ip| SocketAddr::new(ip, first.port()))
-            .collect()
-    } else {
-        vec![first]
-    };
-    if addrs.is_empty() {
-        return Err(none());
-    }
-    Ok((sockets, addrs))
-}
-
-/// A free port of both families: one socket where the system takes both on one, else two.
-fn everywhere() -> io::Result<Vec<TcpListener>> {
-    let Ok(six) = TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0)) else {
-        return Ok(vec![TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0))?]);
-    };
-    let port = six.local_addr()?.port();
-    let four = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port));
-    Ok(core::iter::once(six).chain(four).collect())
 }

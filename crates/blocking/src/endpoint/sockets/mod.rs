@@ -8,9 +8,8 @@ mod dial;
 mod listen;
 
 use super::shared::{Shared, State};
-use bytestreams_machine::{
-    ConnId, ConnectError, DialPolicy, Ends, ListenId, NetCommand, NetInput, Network, Token,
-};
+use bytestreams_machine::{ConnId, ConnectError, Ends, ListenId, NetCommand, NetInput, Token};
+use bytestreams_net::SocketOptions;
 use bytestreams_stanza::StreamHost;
 use bytestreams_transfer::TransferId;
 use conn::Conn;
@@ -18,7 +17,7 @@ use dial::Attempt;
 use listen::Listening;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
 /// Connections, each with a thread, at which no more are taken from strangers. Machines bound theirs
@@ -28,31 +27,6 @@ const CONNECTIONS: usize = 256;
 /// Attempts to connect at once, each with threads; one more fails. A peer whose transfers were
 /// accepted names hosts that never answer as often as it likes.
 const ATTEMPTS: usize = 64;
-
-/// Where to listen for peers, and whom to call, beside the link.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct SocketOptions {
-    /// Private networks and loopback addresses that peers may have us connect to. Public addresses
-    /// they may anyway, and those of the kind that the link's own other end has.
-    pub allowed: Vec<Network>,
-    listener: Option<Arc<TcpListener>>,
-}
-
-impl SocketOptions {
-    /// Listens for peers at this address, and advertises it, instead of a free port on the local
-    /// addresses. Port 0 chooses a free one; an unspecified address is advertised as the local
-    /// ones. Give it to one endpoint at a time.
-    ///
-    /// # Errors
-    /// Those of the socket.
-    pub fn listen(&mut self, addr: impl ToSocketAddrs) -> io::Result<SocketAddr> {
-        let listener = TcpListener::bind(addr)?;
-        let addr = listener.local_addr()?;
-        self.listener = Some(Arc::new(listener));
-        Ok(addr)
-    }
-}
 
 /// All sockets of one machine.
 #[derive(Debug)]
@@ -114,7 +88,7 @@ impl Sockets {
 
     fn listen(&mut self, id: ListenId, shared: &Arc<Shared>) {
         // Who cannot listen says nothing.
-        let listener = self.options.listener.as_deref();
+        let listener = self.options.listener();
         if let Ok((listening, addrs)) = Listening::open(id, listener, self.ends, shared) {
             let told = addrs.into_iter().map(|addr| NetInput::Listening(id, addr));
             self.seen.inputs.extend(told);
@@ -127,10 +101,7 @@ impl Sockets {
             // Of a host that is not called nothing is to be remembered.
             return self.failed(token, ConnectError::Forbidden);
         }
-        let policy = DialPolicy {
-            link: self.ends.map(|ends| ends.remote.ip()),
-            allowed: self.options.allowed.iter().copied().collect(),
-        };
+        let policy = self.options.policy(self.ends);
         match Attempt::start(token, host, policy, shared) {
             Ok(attempt) => drop(self.attempts.insert(token, attempt)),
             Err(_) => self.failed(token, ConnectError::Unreachable),

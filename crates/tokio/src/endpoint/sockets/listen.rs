@@ -1,12 +1,12 @@
 //! Listens for peers.
 
-use bytestreams_machine::{Ends, addresses_to_tell};
+use bytestreams_machine::Ends;
 use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as Bound};
+use std::net::{SocketAddr, TcpListener as Bound};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Sleep, sleep};
 
@@ -25,31 +25,7 @@ impl Listening {
     /// Listens with the socket given, or at a free port of all local addresses: that of the link
     /// alone, where the peer is on this machine.
     pub(super) fn open(given: Option<&Bound>, ends: Option<Ends>) -> io::Result<Self> {
-        let ip = ends.map(|ends| ends.local.ip().to_canonical());
-        let sockets = match (given, ip) {
-            (Some(given), _) => vec![given.try_clone()?],
-            (None, Some(ip)) if ends.is_some_and(Ends::within_this_machine) => {
-                vec![Bound::bind((ip, 0))?]
-            }
-            (None, _) => everywhere()?,
-        };
-        let first = match sockets.first() {
-            Some(first) => first.local_addr()?,
-            None => return Err(io::ErrorKind::AddrNotAvailable.into()),
-        };
-        let addrs = if first.ip().is_unspecified() {
-            let local = if_addrs::get_if_addrs()?.into_iter().map(|i| i.ip());
-            let v4_only = sockets.len() == 1 && first.is_ipv4();
-            addresses_to_tell(local.filter(|ip| !v4_only || ip.is_ipv4()), ends)
-                .into_iter()
-                .map(|ip| SocketAddr::new(ip, first.port()))
-                .collect()
-        } else {
-            vec![first]
-        };
-        if addrs.is_empty() {
-            return Err(io::ErrorKind::AddrNotAvailable.into());
-        }
+        let (sockets, addrs) = bytestreams_net::listen(given, ends)?;
         let sockets = sockets.into_iter().map(|socket| {
             socket.set_nonblocking(true)?;
             TcpListener::from_std(socket)
@@ -91,39 +67,9 @@ impl Listening {
     }
 }
 
-/// A free port of both families: one socket where the system takes both on one, else two.
-fn everywhere() -> io::Result<Vec<Bound>> {
-    let Ok(six) = Bound::bind((Ipv6Addr::UNSPECIFIED, 0)) else {
-        return Ok(vec![Bound::bind((Ipv4Addr::UNSPECIFIED, 0))?]);
-    };
-    let port = six.local_addr()?.port();
-    let four = Bound::bind((Ipv4Addr::UNSPECIFIED, port));
-    Ok(core::iter::once(six).chain(four).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::IpAddr;
-
-    #[tokio::test]
-    async fn a_peer_on_this_machine_is_listened_for_on_this_machine_only() {
-        let here = SocketAddr::from(([127, 0, 0, 1], 1));
-        let ends = Ends {
-            local: here,
-            remote: here,
-            direct: true,
-        };
-        let listening = Listening::open(None, Some(ends)).expect("one");
-        let [addr] = listening.addrs() else {
-            panic!("{:?}", listening.addrs());
-        };
-        assert_eq!(addr.ip(), IpAddr::from([127, 0, 0, 1]));
-        assert_eq!(
-            listening.sockets[0].local_addr().expect("an address"),
-            *addr
-        );
-    }
 
     #[tokio::test]
     async fn the_socket_given_is_listened_on() {

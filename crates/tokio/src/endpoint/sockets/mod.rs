@@ -9,9 +9,8 @@ mod listen;
 
 pub(crate) use conn::Conn;
 
-use bytestreams_machine::{
-    ConnId, ConnectError, DialPolicy, Ends, ListenId, NetCommand, NetInput, Network, Token,
-};
+use bytestreams_machine::{ConnId, ConnectError, Ends, ListenId, NetCommand, NetInput, Token};
+use bytestreams_net::SocketOptions;
 use bytestreams_stanza::StreamHost;
 use bytestreams_transfer::TransferId;
 use core::fmt;
@@ -20,9 +19,6 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use listen::Listening;
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::io;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
-use std::sync::Arc;
 use tokio::net::TcpStream;
 
 /// Connections that are not an application's, at which no more are taken from strangers. Machines
@@ -35,32 +31,6 @@ const ATTEMPTS: usize = 128;
 
 /// Inputs that wait for the machine, at which nothing more is read.
 const INPUTS: usize = 64;
-
-/// Where to listen for peers, and whom to call, beside the link.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct SocketOptions {
-    /// Private networks and loopback addresses that peers may have us connect to. Public addresses
-    /// they may anyway, and those of the kind that the link's own other end has.
-    pub allowed: Vec<Network>,
-    listener: Option<Arc<TcpListener>>,
-}
-
-impl SocketOptions {
-    /// Listens for peers at this address, and advertises it, instead of a free port on the local
-    /// addresses. Port 0 chooses a free one; an unspecified address is advertised as the local
-    /// ones.
-    ///
-    /// # Errors
-    /// Those of the socket.
-    pub fn listen(&mut self, addr: impl ToSocketAddrs) -> io::Result<SocketAddr> {
-        let listener = TcpListener::bind(addr)?;
-        listener.set_nonblocking(true)?;
-        let addr = listener.local_addr()?;
-        self.listener = Some(Arc::new(listener));
-        Ok(addr)
-    }
-}
 
 /// Connections that the machine has detached and that are not with their transfers: on their way
 /// to them, or given back.
@@ -148,7 +118,7 @@ impl Sockets {
 
     fn listen(&mut self, id: ListenId) {
         // Who cannot listen says nothing.
-        if let Ok(listening) = Listening::open(self.options.listener.as_deref(), self.ends) {
+        if let Ok(listening) = Listening::open(self.options.listener(), self.ends) {
             let addrs = listening.addrs().iter();
             self.seen
                 .inputs
@@ -163,10 +133,7 @@ impl Sockets {
             let failed = NetInput::Failed(token, ConnectError::Forbidden);
             return self.seen.inputs.push_back(failed);
         }
-        let policy = DialPolicy {
-            link: self.ends.map(|ends| ends.remote.ip()),
-            allowed: self.options.allowed.iter().copied().collect(),
-        };
+        let policy = self.options.policy(self.ends);
         self.attempts
             .push((token, Box::pin(dial::connect(host, policy))));
     }

@@ -2,6 +2,7 @@ use super::*;
 use bytes::Bytes;
 use bytestreams_machine::HANDSHAKE_OCTETS;
 use core::future::poll_fn;
+use std::net::{SocketAddr, TcpListener};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const LISTEN: ListenId = ListenId(7);
