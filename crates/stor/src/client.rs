@@ -5,7 +5,6 @@ use crate::command::{write_auth, write_stor};
 use crate::{ClientConfig, Closing, Credentials, Encoding, Input, Kind, Message, Output, Reason};
 use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
-use alloc::vec;
 use bytes::Bytes;
 use bytestreams_machine::Instant;
 use bytestreams_stanza::Base64;
@@ -111,6 +110,8 @@ pub struct Client {
     deadline: Option<Instant>,
     outputs: VecDeque<Output<ClientEvent>>,
     base64: Base64,
+    /// The text of the last block, whose memory the next one takes once it is free.
+    text: Bytes,
 }
 
 #[derive(Debug)]
@@ -151,6 +152,7 @@ impl Client {
             config,
             state,
             base64: Base64::new(),
+            text: Bytes::new(),
         })
     }
 
@@ -223,10 +225,13 @@ impl Client {
         let message = match self.upload.encoding {
             Encoding::Binary => Message::Binary(block),
             Encoding::Base64 => {
-                let mut text = vec![0; Base64::encoded_len(block.len())];
+                let last = core::mem::take(&mut self.text).try_into_mut();
+                let mut text = last.unwrap_or_default();
+                text.resize(Base64::encoded_len(block.len()), 0);
                 let length = self.base64.encode_slice(&block, &mut text);
                 text.truncate(length.unwrap_or_default());
-                Message::Text(text.into())
+                self.text = text.freeze();
+                Message::Text(self.text.clone())
             }
         };
         self.outputs.push_back(Output::Send(message));

@@ -25,7 +25,7 @@ use tokio_tungstenite::{accept_async, client_async};
 
 const BIG: usize = 256 << 20;
 const BLOCK: usize = 256 << 10;
-const RUNS: usize = 5;
+const RUNS: usize = 15;
 
 /// One way of the long path.
 const DELAY: Duration = Duration::from_millis(50);
@@ -78,22 +78,53 @@ fn options(encoding: Encoding, window: Option<u16>, block: Option<u32>) -> Uploa
     options
 }
 
-/// MB/s from the first thing said to the last answer.
-async fn rate(addr: SocketAddr, path: &Path, inbox: &Path, options: &UploadOptions) -> f64 {
+/// What a run took.
+#[derive(Clone, Copy)]
+struct Run {
+    /// MB/s of the file, from the first thing said to the last answer.
+    rate: f64,
+    /// Seconds of a processor for a GiB, of both sides; 0 where the system does not tell.
+    cpu: f64,
+}
+
+struct Watch(Instant, f64);
+
+impl Watch {
+    fn start() -> Self {
+        Self(Instant::now(), Self::cpu())
+    }
+
+    fn stop(&self, octets: usize) -> Run {
+        Run {
+            rate: octets as f64 / self.0.elapsed().as_secs_f64() / 1e6,
+            cpu: (Self::cpu() - self.1) / octets as f64 * (1 << 30) as f64,
+        }
+    }
+
+    /// Seconds that this process took so far: user and system, in hundredths.
+    fn cpu() -> f64 {
+        let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+        let words = stat.rsplit(')').next().unwrap_or_default();
+        let times = words.split_whitespace().skip(11).take(2);
+        times.map(|time| time.parse().unwrap_or(0.0) / 100.0).sum()
+    }
+}
+
+async fn run(addr: SocketAddr, path: &Path, inbox: &Path, options: &UploadOptions) -> Run {
     let source = Source::open(path).unwrap();
-    let size = source.size();
-    let start = Instant::now();
+    let size = source.size() as usize;
+    let watch = Watch::start();
     let uploaded = upload(&format!("ws://{addr}/"), source, options, |_| {})
         .await
         .unwrap();
-    let took = start.elapsed();
+    let run = watch.stop(size);
     std::fs::remove_file(inbox.join(uploaded.name.unwrap())).unwrap();
-    size as f64 / took.as_secs_f64() / 1e6
+    run
 }
 
-/// MB/s of a bare echo: the same blocks there and back, as fast as the library goes. Where there is a
+/// A bare echo: the same blocks there and back, as fast as the library goes. Where there is a
 /// path, each block is written to a file before it goes back, as an upload's is.
-async fn echo(content: &Bytes, path: Option<&Path>) -> f64 {
+async fn echo(content: &Bytes, path: Option<&Path>) -> Run {
     let mut file = path.map(|path| std::fs::File::create(path).unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
@@ -117,7 +148,7 @@ async fn echo(content: &Bytes, path: Option<&Path>) -> f64 {
         }
         tx.flush().await.unwrap();
     });
-    let start = Instant::now();
+    let watch = Watch::start();
     let stream = TcpStream::connect(addr).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let (ws, _) = client_async(format!("ws://{addr}/"), stream).await.unwrap();
@@ -137,15 +168,16 @@ async fn echo(content: &Bytes, path: Option<&Path>) -> f64 {
             other => panic!("{other:?}"),
         }
     }
-    let took = start.elapsed();
+    let run = watch.stop(got);
     sent.await.unwrap();
     served.await.unwrap();
-    content.len() as f64 / took.as_secs_f64() / 1e6
+    run
 }
 
-fn median(mut rates: Vec<f64>) -> f64 {
-    rates.sort_by(f64::total_cmp);
-    rates[rates.len() / 2]
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 async fn speed() {
@@ -153,29 +185,38 @@ async fn speed() {
     let path = file(here.path(), BIG);
     let content = Bytes::from(std::fs::read(&path).unwrap());
     let addr = server(there.path()).await;
-    let (mut bare, mut stored) = (Vec::new(), Vec::new());
-    let (mut binary, mut base64) = (Vec::new(), Vec::new());
-    // One of each in turn: what else the machine does meets all alike.
+    let copy = there.path().join("echo");
+    let mut rounds = Vec::new();
+    // One of each in turn: what else the machine does meets all alike, and a ratio is of one round.
     for _ in 0..RUNS {
-        bare.push(echo(&content, None).await);
-        let copy = there.path().join("echo");
-        stored.push(echo(&content, Some(&copy)).await);
-        std::fs::remove_file(copy).unwrap();
+        let bare = echo(&content, None).await;
+        let stores = echo(&content, Some(&copy)).await;
+        std::fs::remove_file(&copy).unwrap();
         let how = options(Encoding::Binary, None, None);
-        binary.push(rate(addr, &path, there.path(), &how).await);
+        let binary = run(addr, &path, there.path(), &how).await;
         let how = options(Encoding::Base64, None, None);
-        base64.push(rate(addr, &path, there.path(), &how).await);
+        let base64 = run(addr, &path, there.path(), &how).await;
+        rounds.push([bare, stores, binary, base64]);
     }
-    let (bare, stored) = (median(bare), median(stored));
-    let (binary, base64) = (median(binary), median(base64));
-    println!("256 MiB in blocks of 256 KiB, MB/s of the file, median of {RUNS}");
-    println!("bare echo       {bare:8.0}");
-    println!("echo that stores{stored:8.0}");
-    for (name, rate) in [("binary", binary), ("base64", base64)] {
+    println!("256 MiB in blocks of 256 KiB, medians of {RUNS} rounds");
+    println!("                 MB/s  of the echo  of the one that stores  CPU seconds a GiB");
+    for (n, name) in [
+        "bare echo",
+        "echo that stores",
+        "binary upload",
+        "base64 upload",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let of =
+            |other: usize| median(rounds.iter().map(|round| round[n].rate / round[other].rate));
+        let rate = median(rounds.iter().map(|round| round[n].rate));
+        let cpu = median(rounds.iter().map(|round| round[n].cpu));
         println!(
-            "{name} upload   {rate:8.0}  {:.2} of the echo, {:.2} of the one that stores",
-            rate / bare,
-            rate / stored
+            "{name:16}{rate:5.0}  {:11.2}  {:22.2}  {cpu:17.2}",
+            of(0),
+            of(1)
         );
     }
 }
@@ -185,11 +226,17 @@ async fn latency() {
     let addr = delayed(server(there.path()).await).await;
     let inbox = there.path();
     let how = options(Encoding::Binary, Some(1), Some(1024));
-    let class = rate(addr, &file(here.path(), 64 << 10), inbox, &how).await;
+    let class = run(addr, &file(here.path(), 64 << 10), inbox, &how)
+        .await
+        .rate;
     let how = options(Encoding::Binary, Some(1), Some(64 << 10));
-    let one = rate(addr, &file(here.path(), 2 << 20), inbox, &how).await;
+    let one = run(addr, &file(here.path(), 2 << 20), inbox, &how)
+        .await
+        .rate;
     let how = options(Encoding::Binary, None, None);
-    let window = rate(addr, &file(here.path(), 64 << 20), inbox, &how).await;
+    let window = run(addr, &file(here.path(), 64 << 20), inbox, &how)
+        .await
+        .rate;
     println!("50 ms each way, MB/s of the file");
     println!("stop-and-wait, blocks of 1 KiB as the class has  {class:8.3}");
     println!("stop-and-wait, blocks of 64 KiB                  {one:8.3}");

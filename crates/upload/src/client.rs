@@ -1,5 +1,6 @@
 //! The client: one file, over a WebSocket of its own.
 
+use crate::linger::linger;
 use crate::tls::connector;
 use crate::wire::{self, Clock};
 use bytes::{Bytes, BytesMut};
@@ -10,22 +11,24 @@ use bytestreams_stor::{
 use core::fmt;
 use core::future::poll_fn;
 use core::num::{NonZeroU16, NonZeroU32};
+use core::task::Poll;
 use core::time::Duration;
-use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use http::Uri;
-use std::collections::VecDeque;
 use std::io;
 use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::spawn_blocking;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_tungstenite::tungstenite::{Error, Message, error::ProtocolError};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
-/// Octets that are read from the file at a time.
-const PIECE: usize = 1 << 20;
+/// Octets of a block at most, whatever the server announces.
+const MOST: usize = 16 << 20;
+
+/// How long blocks are sent before it is told how far it is.
+const TURN: Duration = Duration::from_millis(20);
 
 /// Octets of an answer at most.
 const ANSWER: usize = 64 << 10;
@@ -162,227 +165,204 @@ pub async fn upload(
     let machine = Client::new(upload, config, clock.now()).map_err(|_| UploadError::Parameters)?;
     let begun = spawn_blocking(move || source.read_from(0, None, sha256));
     let reading = joined(begun).await.map_err(UploadError::Source)?;
-    let (tx, rx) = ws.split();
     Sending {
-        tx,
-        rx,
+        ws,
         machine,
         clock,
-        out: VecDeque::new(),
         dirty: false,
-        file: File::start(reading),
+        lost: false,
+        reading,
+        block: Bytes::new(),
         began: Instant::now(),
-        octets: 0,
-        progress,
+        stored: None,
+        end: None,
     }
-    .run()
+    .run(progress)
     .await
 }
 
-/// A file that is read ahead, a piece at a time.
-struct File {
-    piece: Bytes,
-    next: Option<JoinHandle<Read>>,
-    idle: Option<Reading>,
-}
-
-type Read = Result<(Reading, Bytes), SourceError>;
-
-impl File {
-    fn start(reading: Reading) -> Self {
-        let mut file = Self {
-            piece: Bytes::new(),
-            next: None,
-            idle: Some(reading),
-        };
-        file.read_ahead();
-        file
-    }
-
-    fn read_ahead(&mut self) {
-        let left = |reading: &mut Reading| reading.left() > 0;
-        if self.next.is_some() || self.piece.len() > PIECE {
-            return;
-        }
-        if let Some(mut reading) = self.idle.take_if(left) {
-            self.next = Some(spawn_blocking(move || {
-                let room = usize::try_from(reading.left()).map_or(PIECE, |left| left.min(PIECE));
-                let mut piece = BytesMut::zeroed(room);
-                let mut filled = 0;
-                while filled < room {
-                    filled += reading.read(&mut piece[filled..])?;
-                }
-                Ok((reading, piece.freeze()))
-            }));
-        }
-    }
-
-    fn came(&mut self, read: Read) -> Result<(), SourceError> {
-        let (reading, piece) = read?;
-        self.idle = Some(reading);
-        self.piece = if self.piece.is_empty() {
-            piece
-        } else {
-            let mut both = BytesMut::with_capacity(self.piece.len() + piece.len());
-            both.extend_from_slice(&self.piece);
-            both.extend_from_slice(&piece);
-            both.freeze()
-        };
-        self.read_ahead();
-        Ok(())
-    }
-
-    /// Takes a block of exactly so many octets, once they are read.
-    fn take(&mut self, octets: usize) -> Option<Bytes> {
-        if self.piece.len() < octets {
-            return None;
-        }
-        let block = self.piece.split_to(octets);
-        self.read_ahead();
-        Some(block)
-    }
-}
-
-struct Sending<S, P> {
-    tx: SplitSink<WebSocketStream<S>, Message>,
-    rx: SplitStream<WebSocketStream<S>>,
+struct Sending<S> {
+    ws: WebSocketStream<S>,
     machine: Client,
     clock: Clock,
-    out: VecDeque<Message>,
-    /// Something is not flushed.
+    /// Something is said and may not be sent.
     dirty: bool,
-    file: File,
+    /// Nothing can be sent any more.
+    lost: bool,
+    reading: Reading,
+    /// What blocks are read into, one after the other.
+    block: Bytes,
     began: Instant,
-    octets: u64,
-    progress: P,
+    stored: Option<u64>,
+    end: Option<Result<Option<String>, UploadError>>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin, P: FnMut(Progress)> Sending<S, P> {
-    async fn run(mut self) -> Result<Uploaded, UploadError> {
+/// What was waited for.
+enum Woken {
+    Sent(Result<(), Error>),
+    Came(Option<Result<Message, Error>>),
+}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Sending<S> {
+    async fn run(mut self, mut progress: impl FnMut(Progress)) -> Result<Uploaded, UploadError> {
+        let mut told = None;
         loop {
-            if let Some(end) = self.carry_out() {
+            let accepted = self.carry_out();
+            if let Some((window, block)) = accepted {
+                progress(Progress::Accepted { window, block });
+            }
+            if let Some(stored) = self.stored
+                && self.stored != told
+            {
+                told = self.stored;
+                progress(Progress::Stored(stored));
+            }
+            if let Some(end) = self.end.take() {
                 let _ = tokio::time::timeout(FAREWELL, self.farewell()).await;
-                return self.end(end?);
+                return self.finish(end?);
+            }
+            if self.can_send() && self.is_ready() {
+                self = joined(spawn_blocking(move || {
+                    self.send();
+                    self
+                }))
+                .await;
+                continue;
             }
             let deadline = self.clock.at(self.machine.poll_timeout());
-            // Answers are read even while the socket takes nothing: a server that cannot say them
-            // takes nothing either.
-            tokio::select! {
-                said = say(&mut self.tx, &mut self.out), if self.dirty || !self.out.is_empty() => {
-                    match said {
-                        Ok(dirty) => self.dirty = dirty,
-                        // What cannot be sent is lost with the connection; what was answered before
-                        // is still read.
-                        Err(_) => {
-                            self.out.clear();
-                            self.dirty = false;
-                        }
-                    }
-                }
-                came = self.rx.next() => {
-                    if let Some(input) = wire::input(came) {
-                        self.machine.handle_input(input, self.clock.now());
-                    }
-                }
-                read = async { joined(self.file.next.as_mut()?).await.into() }, if self.file.next.is_some() => {
-                    self.file.next = None;
-                    if let Some(read) = read {
-                        self.file.came(read).map_err(UploadError::Source)?;
-                    }
-                }
-                () = tokio::time::sleep_until(deadline) => {
-                    self.machine.handle_timeout(self.clock.now());
-                }
+            match tokio::time::timeout_at(deadline, self.next()).await {
+                Ok(woken) => self.woken(woken),
+                Err(_) => self.machine.handle_timeout(self.clock.now()),
             }
         }
     }
 
-    /// Carries out what the machine wants, and gives it blocks.
-    fn carry_out(&mut self) -> Option<Result<Option<String>, UploadError>> {
-        loop {
-            while let Some(output) = self.machine.poll_output() {
-                match output {
-                    Output::Send(message) => self.out.push_back(wire::output(message)),
-                    Output::Close(closing) => self.out.push_back(wire::closing(closing)),
-                    Output::Event(ClientEvent::Accepted { window, block }) => {
-                        self.began = Instant::now();
-                        (self.progress)(Progress::Accepted {
-                            window: window.get(),
-                            block: block.get(),
-                        });
-                    }
-                    Output::Event(ClientEvent::Stored(octets)) => {
-                        self.octets = octets;
-                        (self.progress)(Progress::Stored(octets));
-                    }
-                    Output::Event(ClientEvent::Done { name }) => {
-                        self.close();
-                        return Some(Ok(name));
-                    }
-                    Output::Event(ClientEvent::Failed(reason)) => {
-                        self.close();
-                        return Some(Err(UploadError::Failed(reason)));
-                    }
-                    Output::Event(_) => {}
-                }
-            }
-            if !self.out.is_empty() {
-                return None;
-            }
-            let block = self.file.take(self.machine.room()?)?;
-            // The length is the one that was asked for.
-            let _ = self.machine.write(block, self.clock.now());
-        }
-    }
-
-    /// The last message, which stands behind the last event.
-    fn close(&mut self) {
+    /// Carries out what the machine wants. Answers window and block once they are known.
+    fn carry_out(&mut self) -> Option<(u16, u32)> {
+        let mut accepted = None;
         while let Some(output) = self.machine.poll_output() {
-            if let Output::Close(closing) = output {
-                self.out.push_back(wire::closing(closing));
+            match output {
+                Output::Send(message) => self.say(wire::output(message)),
+                Output::Close(closing) => self.say(wire::closing(closing)),
+                Output::Event(ClientEvent::Accepted { window, block }) => {
+                    self.began = Instant::now();
+                    accepted = Some((window.get(), block.get()));
+                }
+                Output::Event(ClientEvent::Stored(octets)) => self.stored = Some(octets),
+                Output::Event(ClientEvent::Done { name }) => self.end = Some(Ok(name)),
+                Output::Event(ClientEvent::Failed(reason)) => {
+                    self.end = Some(Err(UploadError::Failed(reason)));
+                }
+                Output::Event(_) => {}
             }
         }
+        accepted
+    }
+
+    /// Hands a message to the library, which keeps what the socket does not take.
+    fn say(&mut self, message: Message) {
+        if !self.lost {
+            self.dirty = true;
+            self.lost = self.ws.start_send_unpin(message).is_err();
+        }
+    }
+
+    /// Waits until all is sent that is said, or something comes. Answers are read even while the
+    /// socket takes nothing: a server that cannot say them takes nothing either.
+    async fn next(&mut self) -> Woken {
+        poll_fn(|cx| {
+            if self.dirty
+                && !self.lost
+                && let Poll::Ready(sent) = self.ws.poll_flush_unpin(cx)
+            {
+                return Poll::Ready(Woken::Sent(sent));
+            }
+            self.ws.poll_next_unpin(cx).map(Woken::Came)
+        })
+        .await
+    }
+
+    fn woken(&mut self, woken: Woken) {
+        match woken {
+            // What cannot be sent is lost with the connection; what was answered before is still
+            // read.
+            Woken::Sent(sent) => {
+                self.lost = sent.is_err();
+                self.dirty = false;
+            }
+            Woken::Came(came) => {
+                if let Some(input) = wire::input(came) {
+                    self.machine.handle_input(input, self.clock.now());
+                }
+            }
+        }
+    }
+
+    fn can_send(&self) -> bool {
+        !self.lost && self.end.is_none() && self.machine.room().is_some()
+    }
+
+    /// Says whether the library takes another message at once.
+    fn is_ready(&mut self) -> bool {
+        let ready = poll_fn(|cx| self.ws.poll_ready_unpin(cx));
+        ready.now_or_never().is_some()
+    }
+
+    /// Sends blocks for a while, on one thread that reads the file, writes and reads answers: what
+    /// has just been read is still in its processor's cache.
+    fn send(&mut self) {
+        let start = Instant::now();
+        while self.end.is_none() && start.elapsed() < TURN {
+            if self.can_send() && self.is_ready() {
+                match self.read() {
+                    // The length is the one that was asked for.
+                    Ok(block) => drop(self.machine.write(block, self.clock.now())),
+                    Err(error) => self.end = Some(Err(UploadError::Source(error))),
+                }
+                self.carry_out();
+                continue;
+            }
+            let Some(woken) = linger(self.next()) else {
+                return;
+            };
+            self.woken(woken);
+            self.carry_out();
+        }
+    }
+
+    /// Reads the next block.
+    fn read(&mut self) -> Result<Bytes, SourceError> {
+        let room = self.machine.room().unwrap_or(0).min(MOST);
+        let mut block = match core::mem::take(&mut self.block).try_into_mut() {
+            Ok(block) => block,
+            Err(_) => BytesMut::new(),
+        };
+        block.resize(room, 0);
+        let mut filled = 0;
+        while filled < room {
+            filled += self.reading.read(&mut block[filled..])?;
+        }
+        self.block = block.freeze();
+        Ok(self.block.clone())
     }
 
     /// Says the last message and waits for the server to close.
     async fn farewell(&mut self) {
-        while let Some(message) = self.out.pop_front() {
-            if self.tx.feed(message).await.is_err() {
-                return;
-            }
-        }
-        if self.tx.flush().await.is_ok() {
-            while let Some(Ok(_)) = self.rx.next().await {}
+        if self.ws.flush().await.is_ok() {
+            while let Some(Ok(_)) = self.ws.next().await {}
         }
     }
 
-    fn end(self, name: Option<String>) -> Result<Uploaded, UploadError> {
+    fn finish(self, name: Option<String>) -> Result<Uploaded, UploadError> {
         let took = self.began.elapsed();
-        let sha256 = match self.file.idle {
-            Some(reading) => reading.finish().map_err(UploadError::Source)?,
-            None => None,
-        };
+        let sha256 = self.reading.finish().map_err(UploadError::Source)?;
         Ok(Uploaded {
             name,
-            octets: self.octets,
+            octets: self.stored.unwrap_or_default(),
             took,
             sha256,
         })
     }
-}
-
-/// Sends what there is, or else flushes it. Answers whether there is something to flush.
-async fn say<S: AsyncRead + AsyncWrite + Unpin>(
-    tx: &mut SplitSink<WebSocketStream<S>, Message>,
-    out: &mut VecDeque<Message>,
-) -> Result<bool, Error> {
-    if out.is_empty() {
-        return tx.flush().await.map(|()| false);
-    }
-    poll_fn(|cx| tx.poll_ready_unpin(cx)).await?;
-    out.pop_front()
-        .map_or(Ok(()), |message| tx.start_send_unpin(message))
-        .map(|()| true)
 }
 
 /// Where a WebSocket is.

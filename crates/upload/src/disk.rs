@@ -1,6 +1,5 @@
 //! Where files go: a store, on threads that may block, a few at a time.
 
-use bytes::Bytes;
 use bytestreams_file::{Incoming, Keep, Partial, Store, StoreError, Stored};
 use bytestreams_stor::{Code, Refusal};
 use std::collections::BTreeSet;
@@ -83,22 +82,9 @@ impl Disk {
             .await
     }
 
-    /// Writes blocks.
-    pub(crate) async fn write(
-        self,
-        mut upload: Upload,
-        blocks: Vec<Bytes>,
-    ) -> Result<Upload, Trouble> {
-        self.on_a_thread(move || {
-            for block in &blocks {
-                upload
-                    .partial
-                    .write_through(block)
-                    .map_err(|e| trouble(&e))?;
-            }
-            Ok(upload)
-        })
-        .await
+    /// Says whether others may be waiting for their turn.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.writers.available_permits() == 0
     }
 
     /// Syncs a file and puts it in place.
@@ -121,7 +107,11 @@ impl Disk {
         self.on_a_thread(move || drop(upload)).await;
     }
 
-    async fn on_a_thread<T: Send + 'static>(&self, what: impl FnOnce() -> T + Send + 'static) -> T {
+    /// Does what may block, when it is its turn.
+    pub(crate) async fn on_a_thread<T: Send + 'static>(
+        &self,
+        what: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
         // Nobody closes it.
         let permit = self.writers.clone().acquire_owned().await;
         let done = spawn_blocking(move || {
@@ -150,6 +140,13 @@ impl Disk {
         };
         let there = self.store.dir().join(name).symlink_metadata().is_ok();
         (!there).then_some(reserved)
+    }
+}
+
+impl Upload {
+    /// Writes a block. It blocks.
+    pub(crate) fn write(&mut self, block: &[u8]) -> Result<(), Trouble> {
+        self.partial.write_through(block).map_err(|e| trouble(&e))
     }
 }
 

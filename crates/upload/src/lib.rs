@@ -39,6 +39,7 @@ mod client;
 mod config;
 mod disk;
 mod event;
+mod linger;
 mod origin;
 mod page;
 mod passwords;

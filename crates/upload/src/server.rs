@@ -270,5 +270,7 @@ async fn connection<S>(
     let config = wire::config(shared.stor.limits.message());
     let io = TokioIo::new(upgraded);
     let ws = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
-    Session::new(ws, shared.clone(), peer).run(phases).await;
+    Box::new(Session::new(ws, shared.clone(), peer))
+        .run(phases)
+        .await;
 }

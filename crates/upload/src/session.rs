@@ -4,12 +4,14 @@ use crate::Peer;
 use crate::census::Counted;
 use crate::disk::{Disk, Trouble, Upload};
 use crate::event::{Event, Failure, UploadId};
+use crate::linger::linger;
 use crate::server::Shared;
 use crate::wire::{self, Clock};
+use bytes::Bytes;
 use bytestreams_file::Stored;
 use bytestreams_stor::{Code, Credentials, End, Limits, Output, Refusal, Request, ServerEvent};
 use bytestreams_transfer::safe_name;
-use core::future::Future;
+use core::future::{Future, poll_fn};
 use core::pin::Pin;
 use core::time::Duration;
 use futures_util::{FutureExt, SinkExt, StreamExt};
@@ -29,16 +31,15 @@ const WRONG: Duration = Duration::from_millis(500);
 /// Octets of one upload that may wait for the disk, beside the block that came last.
 const WAITING: usize = 512 << 10;
 
-/// Messages that are taken at a time without looking at anything else.
-const AT_ONCE: usize = 64;
+/// How long a thread stores before it looks who else wants something.
+const TURN: Duration = Duration::from_millis(100);
 
 /// What a thread is at for this upload.
 type Job = Pin<Box<dyn Future<Output = Done> + Send>>;
 
 enum Done {
     LoggedIn(bool),
-    Begun(Result<Upload, Trouble>),
-    Written(Result<Upload, Trouble>, usize),
+    Begun(Result<Box<Upload>, Trouble>),
     Finished(Result<Stored, Trouble>),
 }
 
@@ -49,7 +50,7 @@ pub(crate) struct Session<S> {
     peer: Peer,
     clock: Clock,
     job: Option<Job>,
-    upload: Option<Upload>,
+    upload: Option<Box<Upload>>,
     id: Option<UploadId>,
     began: Instant,
     /// What the log is told instead of what the client is told.
@@ -58,6 +59,10 @@ pub(crate) struct Session<S> {
     /// One of the uploads at once.
     counted: Option<Counted>,
     oversized: bool,
+    /// What the machine wants next, where it did not fit in before.
+    next: Option<Output<ServerEvent>>,
+    /// Something is said and may not be sent.
+    dirty: bool,
 }
 
 /// What the machine wants of the driver beyond sending.
@@ -66,7 +71,7 @@ enum Then {
     Close,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Session<S> {
     pub(crate) fn new(ws: WebSocketStream<S>, shared: Arc<Shared>, peer: Peer) -> Self {
         let clock = Clock::start();
         Self {
@@ -83,10 +88,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             login: None,
             counted: None,
             oversized: false,
+            next: None,
+            dirty: false,
         }
     }
 
-    pub(crate) async fn run(mut self, mut stop: watch::Receiver<Phase>) {
+    pub(crate) async fn run(mut self: Box<Self>, mut stop: watch::Receiver<Phase>) {
         let mut patient = true;
         loop {
             match self.carry_out().await {
@@ -99,7 +106,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                     break;
                 }
             }
-            self.put_to_disk();
+            if self.upload.is_some()
+                && let Some(block) = self.machine.read()
+            {
+                self = self.store(block).await;
+                continue;
+            }
             let deadline = self.clock.at(self.machine.poll_timeout());
             tokio::select! {
                 done = async { self.job.as_mut()?.await.into() }, if self.job.is_some() => {
@@ -108,16 +120,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                         self.done(done);
                     }
                 }
-                came = self.ws.next(), if self.machine.is_ready() => {
-                    self.came(came);
-                    for _ in 0..AT_ONCE {
-                        if !self.machine.is_ready() || self.machine.is_over() {
-                            break;
-                        }
-                        let Some(came) = self.ws.next().now_or_never() else { break };
-                        self.came(came);
-                    }
-                }
+                came = self.ws.next(), if self.machine.is_ready() => self.came(came),
                 () = tokio::time::sleep_until(deadline) => {
                     self.machine.handle_timeout(self.clock.now());
                 }
@@ -152,11 +155,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
 
     /// Carries out what the machine wants.
     async fn carry_out(&mut self) -> Result<Then, Lost> {
-        let mut said = false;
-        while let Some(output) = self.machine.poll_output() {
+        while let Some(output) = self.output() {
             match output {
                 Output::Send(message) => {
-                    said = true;
+                    self.dirty = true;
                     self.send(wire::output(message), false).await?;
                 }
                 Output::Close(closing) => {
@@ -167,8 +169,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 Output::Event(event) => self.event(event),
             }
         }
-        if said {
+        if self.dirty {
             self.flush().await?;
+            self.dirty = false;
         }
         Ok(if self.machine.is_over() {
             Then::Close
@@ -179,7 +182,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
 
     /// Tells the events that are left.
     fn tell(&mut self) {
-        while let Some(output) = self.machine.poll_output() {
+        while let Some(output) = self.output() {
             if let Output::Event(event) = output {
                 self.event(event);
             }
@@ -220,7 +223,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 if let Some(upload) = self.upload.take() {
                     let disk = self.shared.disk.clone();
                     self.job = Some(Box::pin(async move {
-                        Done::Finished(disk.finish(upload).await)
+                        Done::Finished(disk.finish(*upload).await)
                     }));
                 }
             }
@@ -278,26 +281,88 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         let name = safe_name(&request.name);
         let key = self.shared.key(id);
         self.job = Some(Box::pin(async move {
-            Done::Begun(disk.begin(key, name, request.size).await)
+            let begun = disk.begin(key, name, request.size).await;
+            Done::Begun(begun.map(Box::new))
         }));
     }
 
-    /// Has the blocks written that have come, unless some are being written.
-    fn put_to_disk(&mut self) {
-        if self.job.is_some() || self.upload.is_none() {
-            return;
+    /// Stores a block and those that come after it, on one thread that reads, writes and answers:
+    /// what has just come is still in its processor's cache.
+    async fn store(mut self: Box<Self>, first: Bytes) -> Box<Self> {
+        let disk = self.shared.disk.clone();
+        disk.on_a_thread(move || {
+            self.stores(first);
+            self
+        })
+        .await
+    }
+
+    fn stores(&mut self, first: Bytes) {
+        let start = Instant::now();
+        let (mut next, mut unsent) = (Some(first), 0);
+        loop {
+            while let Some(block) = next.take().or_else(|| self.machine.read()) {
+                if let Err(trouble) = self.upload.as_mut().map_or(Ok(()), |to| to.write(&block)) {
+                    self.upload = None;
+                    self.trouble = Some(trouble.log);
+                    return self.machine.refuse(trouble.refusal);
+                }
+                self.machine.stored(self.clock.now());
+                unsent += 1;
+            }
+            if !self.answers() || !self.machine.is_ready() || start.elapsed() >= TURN {
+                return;
+            }
+            if unsent >= usize::from(self.shared.stor.window.get() / 4) && self.flushed() {
+                unsent = 0;
+            }
+            let came = match self.ws.next().now_or_never() {
+                Some(came) => came,
+                // Who waits for answers has them before it is waited for.
+                None if !self.flushed() || self.shared.disk.is_busy() => return,
+                None => match linger(self.ws.next()) {
+                    Some(came) => came,
+                    None => return,
+                },
+            };
+            self.came(came);
         }
-        let blocks: Vec<_> = core::iter::from_fn(|| self.machine.read()).collect();
-        if blocks.is_empty() {
-            return;
+    }
+
+    /// Says answers, as long as nobody has to wait for it. Answers whether there is nothing else to
+    /// carry out.
+    fn answers(&mut self) -> bool {
+        loop {
+            let ready = poll_fn(|cx| self.ws.poll_ready_unpin(cx)).now_or_never();
+            if ready.is_none_or(|ready| ready.is_err()) {
+                return false;
+            }
+            match self.output() {
+                Some(Output::Send(message)) => {
+                    self.dirty = true;
+                    if self.ws.start_send_unpin(wire::output(message)).is_err() {
+                        return false;
+                    }
+                }
+                other => {
+                    self.next = other;
+                    return self.next.is_none();
+                }
+            }
         }
-        if let Some(upload) = self.upload.take() {
-            let disk = self.shared.disk.clone();
-            self.job = Some(Box::pin(async move {
-                let count = blocks.len();
-                Done::Written(disk.write(upload, blocks).await, count)
-            }));
+    }
+
+    /// Sends what is said, if nobody has to wait for it.
+    fn flushed(&mut self) -> bool {
+        if self.dirty {
+            let sent = self.ws.flush().now_or_never();
+            self.dirty = sent.is_none_or(|sent| sent.is_err());
         }
+        !self.dirty
+    }
+
+    fn output(&mut self) -> Option<Output<ServerEvent>> {
+        self.next.take().or_else(|| self.machine.poll_output())
     }
 
     fn done(&mut self, done: Done) {
@@ -313,12 +378,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 self.upload = Some(upload);
                 self.machine.accept(now);
             }
-            Done::Written(Ok(upload), blocks) => {
-                self.upload = Some(upload);
-                for _ in 0..blocks {
-                    self.machine.stored(now);
-                }
-            }
             Done::Finished(Ok(stored)) => {
                 let name = stored.path.file_name().unwrap_or_default();
                 self.machine.complete(&name.to_string_lossy(), now);
@@ -331,9 +390,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                     });
                 }
             }
-            Done::Begun(Err(trouble))
-            | Done::Written(Err(trouble), _)
-            | Done::Finished(Err(trouble)) => {
+            Done::Begun(Err(trouble)) | Done::Finished(Err(trouble)) => {
                 self.trouble = Some(trouble.log);
                 self.machine.refuse(trouble.refusal);
             }
@@ -381,16 +438,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
 }
 
 /// Removes what is left of a file that was not finished.
-async fn clean_up(job: Option<Job>, upload: Option<Upload>, disk: Disk) {
+async fn clean_up(job: Option<Job>, upload: Option<Box<Upload>>, disk: Disk) {
     let left = match job {
         Some(job) => match job.await {
-            Done::Begun(Ok(upload)) | Done::Written(Ok(upload), _) => Some(upload),
+            Done::Begun(Ok(upload)) => Some(upload),
             _ => None,
         },
         None => None,
     };
     if let Some(upload) = left.or(upload) {
-        disk.discard(upload).await;
+        disk.discard(*upload).await;
     }
 }
 

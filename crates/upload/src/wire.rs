@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use bytestreams_stor::{Closing, Input, Message};
 use core::time::Duration;
-use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, Frame};
 use tokio_tungstenite::tungstenite::protocol::{self, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Utf8Bytes};
 
@@ -36,9 +37,9 @@ pub(crate) fn input(came: Option<Result<protocol::Message, Error>>) -> Option<In
 /// What a machine sends, as the library takes it.
 pub(crate) fn output(message: Message) -> protocol::Message {
     match message {
-        // The machines write UTF-8 only.
+        // The machines write UTF-8 only: as a frame it is not looked at once more.
         Message::Text(text) => {
-            protocol::Message::Text(Utf8Bytes::try_from(text).unwrap_or_default())
+            protocol::Message::Frame(Frame::message(text, OpCode::Data(Data::Text), true))
         }
         Message::Binary(octets) => protocol::Message::Binary(octets),
     }
