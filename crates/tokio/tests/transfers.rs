@@ -344,14 +344,12 @@ async fn a_file_whose_hash_is_another_fails_at_both_ends() {
     let sending = async {
         let mut failure = None;
         while let Some(event) = transfer.next().await {
-            match event {
-                Event::Established { .. } => {
-                    // What becomes of it is told by an event.
-                    let _ = transfer.write(&mut content.clone().into()).await;
-                    let _ = transfer.finish();
-                }
-                Event::Failed { reason, .. } => failure = Some(reason),
-                _ => {}
+            if matches!(event, Event::Established { .. }) {
+                // What becomes of it is told by an event.
+                let _ = transfer.write(&mut content.clone().into()).await;
+                let _ = transfer.finish();
+            } else if let Event::Failed { reason, .. } = event {
+                failure = Some(reason);
             }
         }
         failure
