@@ -236,8 +236,9 @@ async fn a_client_that_vanishes_leaves_nothing() {
 #[tokio::test]
 async fn a_client_that_says_nothing_is_closed() {
     let config = config(|config| {
-        config.bounds.handshake = Duration::from_millis(50);
-        config.bounds.idle = Duration::from_millis(80);
+        // Longer than who shakes hands may be kept waiting by a busy machine.
+        config.bounds.handshake = Duration::from_millis(400);
+        config.bounds.idle = Duration::from_millis(400);
     });
     let mut server = Running::start(config).await;
     let mut silent = Raw::connect(server.addr).await;
@@ -252,12 +253,12 @@ async fn a_client_that_says_nothing_is_closed() {
             ..
         }
     ));
-    server.holds(&[]).await;
     // Not even a request.
     let mut mute = TcpStream::connect(server.addr).await.unwrap();
     mute.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
     let mut heard = Vec::new();
     mute.read_to_end(&mut heard).await.unwrap();
+    server.holds(&[]).await;
 }
 
 #[tokio::test]
@@ -358,11 +359,11 @@ async fn a_name_that_is_taken_is_answered_409_where_names_stay() {
         (&answer["type"], &answer["code"]),
         (&"DATA".into(), &409.into())
     );
-    server.holds(&["other.jpg", "photo.jpg"]).await;
     assert_eq!(
         std::fs::read(server.dir.path().join("other.jpg")).unwrap(),
         b"mine"
     );
+    server.holds(&["other.jpg", "photo.jpg"]).await;
 }
 
 #[tokio::test]
@@ -411,7 +412,6 @@ async fn uploads_at_once_have_a_bound() {
         if client.ask(stor("a", 1, "binary")).await["code"] == 200 {
             return;
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("no upload after one has ended");
 }
@@ -438,7 +438,6 @@ async fn connections_at_once_have_a_bound() {
         if four.read(&mut heard).await.unwrap_or(0) == 1 {
             return;
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("no connection after one has ended");
 }
