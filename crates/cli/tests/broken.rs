@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Peer, Running, command, content, file, gate, names};
+use common::{Peer, Running, command, content, file, gate, names, spoiler};
 use std::fs;
 use std::process::Command;
 
@@ -258,4 +258,27 @@ fn who_reads_no_output_breaks_nothing() {
     drop(sender.stdout.take());
     assert!(sender.wait().unwrap().success());
     receiver.exits(0);
+}
+
+#[test]
+fn a_file_that_is_spoilt_on_its_way_fails_at_both_ends() {
+    let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let photo = file(here.path(), "photo.jpg", &[b'A'; 30_000]);
+    let mut args = ANY.to_vec();
+    args.push("--once");
+    let (mut receiver, addr) = Running::receiver(there.path(), &args);
+    let mut sender = Running::sender(
+        &photo,
+        &spoiler(&addr, b"QUFBQUFB", b"QUFBQUFC"),
+        &["--resume"],
+    );
+    let differs = "differs from the one announced";
+    for (end, why) in [(&mut sender, differs), (&mut receiver, "does not match")] {
+        let failed = end.event("failed");
+        let reason = failed["reason"].as_str().unwrap();
+        assert!(reason.contains(why), "{reason}");
+    }
+    sender.exits(1);
+    receiver.exits(1);
+    assert_eq!(names(there.path()), (vec![], vec![]));
 }

@@ -239,6 +239,38 @@ pub(crate) fn gate(target: &str, octets: usize) -> String {
     addr
 }
 
+/// Forwards one connection, where the first of these octets become others.
+pub(crate) fn spoiler(target: &str, these: &'static [u8], others: &'static [u8]) -> String {
+    assert_eq!(these.len(), others.len());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap().to_string();
+    let target = target.to_owned();
+    std::thread::spawn(move || {
+        let (mut from, _) = listener.accept().unwrap();
+        let mut to = TcpStream::connect(target).unwrap();
+        let (mut back_from, mut back_to) = (to.try_clone().unwrap(), from.try_clone().unwrap());
+        std::thread::spawn(move || {
+            let _ = std::io::copy(&mut back_from, &mut back_to);
+            let _ = back_to.shutdown(std::net::Shutdown::Both);
+        });
+        let mut done = false;
+        let mut buffer = [0; 4096];
+        while let Ok(n) = from.read(&mut buffer) {
+            let piece = &mut buffer[..n];
+            let at = piece.windows(these.len()).position(|w| w == these);
+            if let Some(at) = at.filter(|_| !done) {
+                done = true;
+                piece[at..][..others.len()].copy_from_slice(others);
+            }
+            if n == 0 || to.write_all(piece).is_err() {
+                break;
+            }
+        }
+        let _ = to.shutdown(std::net::Shutdown::Both);
+    });
+    addr
+}
+
 /// Sends a file to a receiver that takes one, and gives what both say at the end, which is that it
 /// went by this method and this way.
 #[track_caller]
