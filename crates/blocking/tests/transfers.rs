@@ -1,4 +1,8 @@
 //! Transfers between two endpoints on threads, over loopback TCP.
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "events that a test does not look at"
+)]
 
 mod common;
 

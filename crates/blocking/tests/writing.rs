@@ -1,4 +1,8 @@
 //! What becomes of octets between an application and its link.
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "events that the test does not count"
+)]
 
 mod common;
 

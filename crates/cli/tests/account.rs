@@ -14,7 +14,7 @@ fn heard(stream: &mut TcpStream, what: &str) {
     let mut text = Vec::new();
     let mut octet = [0];
     while !text.ends_with(what.as_bytes()) {
-        if stream.read(&mut octet).unwrap() == 0 {
+        if stream.read(&mut octet).expect("a conversation") == 0 {
             return;
         }
         text.extend_from_slice(&octet);
@@ -23,10 +23,10 @@ fn heard(stream: &mut TcpStream, what: &str) {
 
 /// Takes one account, whatever its password, and says `last` upon its presence.
 fn server(last: &'static str) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = listener.local_addr().unwrap().to_string();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a conversation");
+    let addr = listener.local_addr().expect("a conversation").to_string();
     std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
+        let (mut stream, _) = listener.accept().expect("a conversation");
         for (what, answer) in [
             (
                 "version='1.0'>",
@@ -54,8 +54,8 @@ fn server(last: &'static str) -> String {
             } else {
                 ""
             };
-            stream.write_all(header.as_bytes()).unwrap();
-            stream.write_all(answer.as_bytes()).unwrap();
+            stream.write_all(header.as_bytes()).expect("a conversation");
+            stream.write_all(answer.as_bytes()).expect("a conversation");
         }
         let _ = stream.read_to_end(&mut Vec::new());
     });
@@ -64,7 +64,7 @@ fn server(last: &'static str) -> String {
 
 #[test]
 fn who_was_replaced_by_another_program_does_not_drive_it_out_again() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().expect("a conversation");
     let server = server(
         "<stream:error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>\
          </stream:stream>",
