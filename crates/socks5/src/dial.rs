@@ -90,6 +90,17 @@ impl Dial {
 
     /// Starts with the first at the next [`Dial::advance`].
     pub(crate) fn new(addr: DstAddr, base: Token, pace: Pace, now: Instant) -> Self {
+        Self::until(addr, base, pace, now, now + Self::WITHIN)
+    }
+
+    /// The same, with an end of its own.
+    pub(crate) fn until(
+        addr: DstAddr,
+        base: Token,
+        pace: Pace,
+        now: Instant,
+        ends: Instant,
+    ) -> Self {
         Self {
             addr,
             base,
@@ -97,7 +108,7 @@ impl Dial {
             attempts: Vec::new(),
             turns: 0,
             next_turn: now,
-            ends: now + Self::WITHIN,
+            ends,
             over: false,
         }
     }

@@ -70,6 +70,11 @@ impl Requester {
     pub const PATIENCE: Duration = Duration::from_secs(30);
     /// How long a proxy has for the activation.
     pub const ACTIVATE_WITHIN: Duration = Duration::from_secs(30);
+    /// How long after the offer the proxy that the Target uses is to be reached, so that what
+    /// comes in its place begins within 12 s of the offer.
+    const PROXY_WITHIN: Duration = Duration::from_secs(11);
+    /// How long there is for that at least, when the Target took long itself.
+    const PROXY_AT_LEAST: Duration = Duration::from_secs(2);
     /// How long a Target that is connected more than once has to close what it doesn't use.
     const SETTLE_WITHIN: Duration = Duration::from_secs(1);
     /// StreamHosts that are offered at most: one well-known peer reads no more.
@@ -246,10 +251,13 @@ impl Requester {
 
     /// Connects to the proxy, after the Target: one proxy relays only from the second to the first.
     fn connect(&mut self, proxy: Jid, now: Instant) {
-        let Some(&addr) = self.addrs.first() else {
+        let (Some(&addr), State::Waiting(due)) = (self.addrs.first(), &self.state) else {
             return;
         };
-        let mut dial = Dial::new(addr, self.base, Pace::Eager, now);
+        // The offer went at `due - PATIENCE`.
+        let left = (*due + Self::PROXY_WITHIN).since(now + Self::PATIENCE);
+        let within = left.clamp(Self::PROXY_AT_LEAST, Dial::WITHIN);
+        let mut dial = Dial::until(addr, self.base, Pace::Eager, now, now + within);
         for host in self.hosts.iter().filter(|host| host.jid == proxy) {
             dial.push(host.clone(), true, now);
         }

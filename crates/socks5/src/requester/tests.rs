@@ -217,6 +217,20 @@ fn a_silent_proxy_ends_within_nine_seconds() {
     assert_eq!(hand.leaks(), 0);
 }
 
+/// The Target has up to 9 s, and the way back is to begin within 12 s.
+#[test]
+fn a_silent_proxy_that_was_chosen_late_has_what_is_left_of_eleven_seconds_but_two_at_least() {
+    for (chosen, left) in [(1_000, 9_000), (5_000, 6_000), (9_500, 2_000), (25_000, 2_000)] {
+        let mut hand = requester();
+        hand.wait_millis(chosen);
+        hand.iq(JULIET, "aaaaaaaa-0", used(PROXY));
+        hand.wait_millis(left - 1);
+        assert!(!hand.said().contains("Failed"), "{chosen}");
+        hand.wait_millis(1);
+        assert!(hand.said().contains("ProxyUnreachable"), "{chosen}");
+    }
+}
+
 #[test]
 fn what_a_proxy_refuses_or_breaks_fails_at_once() {
     let mut odd = StanzaError::new(ErrorType::Continue, Condition::UndefinedCondition);

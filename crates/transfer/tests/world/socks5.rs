@@ -112,14 +112,16 @@ fn whatever_becomes_of_attempts_everything_arrives() {
             all.by_socket += tally.by_socket;
             all.fell_back += tally.fell_back;
             all.detour = all.detour.max(tally.detour);
+            // In the worst case: nobody says no.
+            if tally.detour >= Duration::from_secs(12) {
+                return Err(world.broken(format!("the way back took {:?}", tally.detour)));
+            }
         }
         Ok(outcome)
     });
     println!("{all:?}");
     let often = all.sent / 20;
     assert!(all.by_socket > often && all.fell_back > often, "{all:?}");
-    // In the worst case: nobody says no.
-    assert!(all.detour < Duration::from_secs(12), "{:?}", all.detour);
 }
 
 #[test]
