@@ -220,7 +220,12 @@ fn a_silent_proxy_ends_within_nine_seconds() {
 /// The Target has up to 9 s, and the way back is to begin within 12 s.
 #[test]
 fn a_silent_proxy_that_was_chosen_late_has_what_is_left_of_eleven_seconds_but_two_at_least() {
-    for (chosen, left) in [(1_000, 9_000), (5_000, 6_000), (9_500, 2_000), (25_000, 2_000)] {
+    for (chosen, left) in [
+        (1_000, 9_000),
+        (5_000, 6_000),
+        (9_500, 2_000),
+        (25_000, 2_000),
+    ] {
         let mut hand = requester();
         hand.wait_millis(chosen);
         hand.iq(JULIET, "aaaaaaaa-0", used(PROXY));
