@@ -66,12 +66,15 @@ impl Target {
     pub const WITHIN: Duration = Dial::WITHIN;
     /// When a failure is answered at the earliest.
     const ANSWER_AFTER: Duration = Duration::from_millis(500);
+    /// Of the StreamHosts that are tried, how many are kept for proxies: one well-known peer names
+    /// every address of its machine before them.
+    const PROXIES: usize = 2;
     /// Requests with one sid that are answered; more are refused.
     const MAX_REQUESTS: usize = 8;
 
     /// Takes the offer, which must be wanted: it makes us dial. Attempts to connect are named
     /// `base`, `base` + 1, and so on. What is in `memory` is not tried, nor are addresses that
-    /// nobody can dial, nor more than five StreamHosts.
+    /// nobody can dial, nor more than five StreamHosts, proxies among them where there are any.
     ///
     /// # Errors
     /// The error to answer with ([`refusal::of_offer`]).
@@ -157,14 +160,30 @@ impl Target {
     }
 
     fn add(&mut self, hosts: &[StreamHost], memory: &FailedHosts, now: Instant) {
+        let peer = self.peer.clone();
+        let is_own = |host: &StreamHost| Via::of(&host.jid, &peer) == Via::Direct;
+        let is_proxy = |host: &&StreamHost| !is_own(host) && self.is_worth_a_try(host);
+        let proxies = hosts.iter().filter(is_proxy).count();
+        let mut own = Dial::MAX - proxies.min(Self::PROXIES);
         for host in hosts {
-            let is_new = !self.dial.hosts().any(|known| known == host);
-            let hidden = self.foreign && !self.discreet && !is_public(host);
-            if is_new && !hidden && is_dialable(host) {
-                let attempt = !memory.avoids(host, now);
-                self.dial.push(host.clone(), attempt, now);
+            if !self.is_worth_a_try(host) {
+                continue;
             }
+            if is_own(host) {
+                let Some(left) = own.checked_sub(1) else {
+                    continue;
+                };
+                own = left;
+            }
+            let attempt = !memory.avoids(host, now);
+            self.dial.push(host.clone(), attempt, now);
         }
+    }
+
+    fn is_worth_a_try(&self, host: &StreamHost) -> bool {
+        let is_new = !self.dial.hosts().any(|known| known == host);
+        let hidden = self.foreign && !self.discreet && !is_public(host);
+        is_new && !hidden && is_dialable(host)
     }
 
     fn advance(&mut self, now: Instant) {

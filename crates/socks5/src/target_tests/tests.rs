@@ -316,6 +316,34 @@ fn at_most_five_hosts_are_dialled_and_none_that_cannot_be() {
     assert!(hand.said().ends_with("Failed(Unreachable)"));
 }
 
+/// Smack names every address of its machine, the proxies of its server behind them.
+#[test]
+fn however_many_addresses_a_requester_has_its_proxies_are_tried() {
+    let addresses = [
+        "192.0.2.1:1",
+        "192.0.2.2:1",
+        "192.0.2.3:1",
+        "192.0.2.4:1",
+        "192.0.2.5:1",
+        "192.0.2.6:1",
+        "proxy:1",
+        "proxy:2",
+        "proxy:3",
+    ];
+    let mut hand = target(ROMEO, &addresses);
+    hand.wait_millis(8_000);
+    assert_eq!(
+        hand.said(),
+        "connect 0 192.0.2.1:1; connect 1 192.0.2.2:1; connect 2 192.0.2.3:1; connect 3 proxy:1; connect 4 proxy:2"
+    );
+    let mut hand = target(ROMEO, &addresses[1..7]);
+    hand.wait_millis(8_000);
+    assert_eq!(
+        hand.said(),
+        "connect 0 192.0.2.2:1; connect 1 192.0.2.3:1; connect 2 192.0.2.4:1; connect 3 192.0.2.5:1; connect 4 proxy:1"
+    );
+}
+
 #[test]
 fn one_proxy_sees_one_handshake_at_a_time() {
     let mut hand = target(ROMEO, &["proxy:1", "proxy6:1"]);
