@@ -20,6 +20,7 @@ pub struct Answer {
     file: File,
     mime_type: Option<Arc<str>>,
     methods: Methods,
+    takes_several: bool,
 }
 
 impl Answer {
@@ -52,6 +53,7 @@ impl Answer {
             file: file.clone(),
             mime_type: si.mime_type.clone(),
             methods,
+            takes_several: takes_several(si, sid),
         })
     }
 
@@ -88,11 +90,18 @@ impl Answer {
 
     /// Builds the acceptance by one method (XEP-0095, section 3.2; XEP-0096, example 2). A range is
     /// in it only where it is not the whole file: one peer cannot read a bare `<file/>`.
+    ///
+    /// A Sender that lets several be chosen is told of every method from this one on, the preferred
+    /// ones first: it goes on to the next by itself, under the same sid, when one comes to nothing.
     pub fn accept(&self, method: Method, range: Range) -> Iq {
         let file = (range != Range::default()).then(|| File {
             range: Some(range),
             ..File::default()
         });
+        let others = self.methods.iter().skip_while(|other| **other != method);
+        let others = others.skip(1).filter(|_| self.takes_several);
+        let values = core::iter::once(&method).chain(others);
+        let values = values.map(|method| Arc::from(method.namespace())).collect();
         let si = Si {
             file,
             feature: Some(Form {
@@ -100,7 +109,7 @@ impl Answer {
                 fields: Vec::from([Field {
                     var: Arc::from(STREAM_METHOD),
                     kind: FieldType::Unspecified,
-                    values: Vec::from([Arc::from(method.namespace())]),
+                    values,
                     options: Vec::new(),
                 }]),
             }),
@@ -132,6 +141,16 @@ fn common(si: &Si, sid: &Sid, enabled: &[Method]) -> Methods {
     let mut methods = named(si.feature.as_ref(), enabled, true);
     methods.retain(|method| *method != Method::Ibb || sid.is_nmtoken());
     methods
+}
+
+/// Says whether the Sender takes several methods for an answer. Smack does up to 4.3, and falls back
+/// from SOCKS5 to in band only then: 3 offers a list-multi, and 4.0 to 4.3, which do not, have sids of
+/// up to 19 digits. Later ones cannot read such an answer; their sids have 10 digits at most.
+fn takes_several(si: &Si, sid: &Sid) -> bool {
+    let field = |field: &Field| &*field.var == STREAM_METHOD && field.kind == FieldType::ListMulti;
+    let digits = sid.as_str().strip_prefix("jsi_").unwrap_or_default();
+    si.feature.iter().flat_map(|form| &form.fields).any(field)
+        || (digits.len() > 11 && digits.bytes().all(|digit| digit.is_ascii_digit()))
 }
 
 fn with_app(kind: ErrorType, app: AppCondition) -> StanzaError {
@@ -284,6 +303,42 @@ mod tests {
         let ranged = accepted(range).file.expect("a file");
         assert_eq!(ranged.range, Some(range));
         assert_eq!(ranged.name, None);
+    }
+
+    fn values(offer: Si, method: Method) -> Vec<Arc<str>> {
+        let answer = read(offer).expect("an offer");
+        let IqBody::Result(Some(Payload::Si(si))) = answer.accept(method, Range::default()).body
+        else {
+            panic!("an acceptance")
+        };
+        let form = si.feature.expect("a form");
+        form.fields.into_iter().flat_map(|f| f.values).collect()
+    }
+
+    #[test]
+    fn a_sender_that_takes_several_methods_is_told_of_the_one_to_fall_back_to() {
+        let both = [Arc::from(ns::BYTESTREAMS), Arc::from(ns::IBB)];
+        let smack = |kind, sid| {
+            let mut offer = si(kind, &[ns::BYTESTREAMS, ns::IBB], &[]);
+            offer.id = Sid::new(sid).ok();
+            values(offer, Method::Socks5)
+        };
+        assert_eq!(smack(FieldType::ListMulti, "82B0C697-C1DE"), both);
+        assert_eq!(
+            smack(FieldType::ListSingle, "jsi_7426137453418613473"),
+            both
+        );
+        for later in [
+            "jsi_2147483647",
+            "jsi_-2147483648",
+            "jsi_74261374534186134a",
+        ] {
+            assert_eq!(smack(FieldType::ListSingle, later), both[..1], "{later}");
+        }
+        let offer = || si(FieldType::ListMulti, &[ns::BYTESTREAMS, ns::IBB], &[]);
+        assert_eq!(values(offer(), Method::Ibb), both[1..]);
+        let alone = si(FieldType::ListMulti, &[ns::BYTESTREAMS], &[]);
+        assert_eq!(values(alone, Method::Socks5), both[..1]);
     }
 
     #[test]
