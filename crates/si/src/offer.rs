@@ -46,7 +46,7 @@ pub struct Accepted {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The peer declined (forbidden), with words if it gave any.
+    /// The peer declined (forbidden, from older peers not-acceptable), with words if it gave any.
     Declined(Option<Arc<str>>),
     /// The peer has none of the methods, or answered with none that was offered.
     NoValidStreams,
@@ -244,7 +244,8 @@ fn read_error(error: Box<StanzaError>) -> Refusal {
     match (error.app, error.condition) {
         (Some(AppCondition::NoValidStreams), _) => Refusal::NoValidStreams,
         (Some(AppCondition::BadProfile), _) => Refusal::BadProfile,
-        (_, Condition::Forbidden) => Refusal::Declined(error.text),
+        // What Smack 3 and 4.1 say when a person declines; the specification has no use for it here.
+        (_, Condition::Forbidden | Condition::NotAcceptable) => Refusal::Declined(error.text),
         _ => Refusal::Error(error),
     }
 }

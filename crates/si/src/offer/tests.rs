@@ -195,6 +195,11 @@ fn errors_are_read_by_their_condition() {
             error(kind, Condition::Forbidden, None, Some("Offer Declined")),
             OfferEvent::Refused(Refusal::Declined(Some("Offer Declined".into())))
         );
+        // As Smack 3 says it.
+        assert_eq!(
+            error(kind, Condition::NotAcceptable, None, None),
+            OfferEvent::Refused(Refusal::Declined(None))
+        );
         assert_eq!(
             error(
                 kind,
