@@ -157,8 +157,15 @@ impl Solo {
 
     /// A file that the peer offered and we accepted.
     #[track_caller]
-    pub(crate) fn accepted(&mut self, stream: &str, size: u64, methods: &[&str]) -> TransferId {
-        self.set(PEER, "si-1", offer_of(stream, file(size), methods));
+    pub(crate) fn accepted(
+        &mut self,
+        stream: &str,
+        size: impl Into<Option<u64>>,
+        methods: &[&str],
+    ) -> TransferId {
+        let mut file = file(0);
+        file.size = size.into();
+        self.set(PEER, "si-1", offer_of(stream, file, methods));
         let events = self.take_events();
         let Some(Event::Offered { id, .. }) = events.first() else {
             panic!("{events:?}")
