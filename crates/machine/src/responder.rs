@@ -273,9 +273,12 @@ mod tests {
         let large = IqBody::Set(Payload::Invalid(Box::new(invalid.clone())));
         let smaller = StanzaError::new(ErrorType::Modify, Condition::ResourceConstraint);
         assert_eq!(ask(&mut r, large), Some(IqBody::Error(Box::new(smaller))));
-        invalid.fault = Fault::Base64;
-        let bad = IqBody::Set(Payload::Invalid(Box::new(invalid)));
-        assert_eq!(ask(&mut r, bad), error(Condition::BadRequest));
+        // A block that is none, and an IQ whose type is none (RFC 6120, 8.3.3.1).
+        for fault in [Fault::Base64, Fault::BadValue("type")] {
+            invalid.fault = fault;
+            let bad = IqBody::Set(Payload::Invalid(Box::new(invalid.clone())));
+            assert_eq!(ask(&mut r, bad), error(Condition::BadRequest));
+        }
     }
 
     #[test]

@@ -369,9 +369,8 @@ fn what_a_room_says_to_all_is_no_block_by_the_short_way_either() {
 #[test]
 fn what_cannot_be_answered_is_no_stanza() {
     for (text, why) in [
-        ("<iq type='get'/>", "id"),
-        ("<iq id='1'/>", "type"),
-        ("<iq id='1' type='odd'/>", "type"),
+        ("<iq type='result'/>", "id"),
+        ("<iq type='error'/>", "id"),
         ("<iq id='1' type='get' from='@'/>", "from"),
         ("<iq id='1' type='get' to=''/>", "to"),
         ("<a/>", "not a stanza"),

@@ -236,18 +236,34 @@ impl Decoder {
             .map(|error| Box::new(error.finish()))
             .or_else(|| (head.ty == Type::Error).then(|| Box::new(ErrorDraft::default().finish())));
         Ok(match kind {
-            Node::Iq => Stanza::Iq(Iq {
-                from,
-                to,
-                id: head.id.ok_or(DecodeError::Malformed("id"))?,
-                body: match (head.ty, error) {
-                    (Type::Get, _) => IqBody::Get(payload.unwrap_or_else(childless)),
-                    (Type::Set, _) => IqBody::Set(payload.unwrap_or_else(childless)),
+            Node::Iq => {
+                let body = match (head.ty, error) {
+                    // An answer without an id is an answer to nothing.
+                    (Type::Result | Type::Error, _) if head.id.is_none() => {
+                        return Err(DecodeError::Malformed("id"));
+                    }
                     (Type::Result, _) => IqBody::Result(payload),
                     (Type::Error, Some(error)) => IqBody::Error(error),
+                    (Type::Get, _) if head.id.is_some() => {
+                        IqBody::Get(payload.unwrap_or_else(childless))
+                    }
+                    (Type::Set, _) if head.id.is_some() => {
+                        IqBody::Set(payload.unwrap_or_else(childless))
+                    }
+                    // Whatever is in it, it is a bad-request and no more (RFC 6120, 8.3.3.1).
+                    _ if SERVER => IqBody::Set(nameless(match head.id {
+                        Some(_) => Fault::BadValue("type"),
+                        None => Fault::MissingAttribute("id"),
+                    })),
                     _ => return Err(DecodeError::Malformed("type")),
-                },
-            }),
+                };
+                Stanza::Iq(Iq {
+                    from,
+                    to,
+                    id: head.id.unwrap_or_else(|| Id::from("")),
+                    body,
+                })
+            }
             Node::Message => Stanza::Message(Message {
                 from,
                 to,
@@ -591,6 +607,16 @@ impl Tools {
             Ok(block.len())
         })
     }
+}
+
+/// What stands for the child of an IQ that is not even one.
+fn nameless(fault: Fault) -> Payload {
+    Payload::Invalid(Box::new(Invalid {
+        ns: Arc::default(),
+        name: Arc::default(),
+        sid: None,
+        fault,
+    }))
 }
 
 fn childless() -> Payload {

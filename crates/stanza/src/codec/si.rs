@@ -165,7 +165,9 @@ impl Draft for SiDraft {
             (Node::Si, "profile") => self.si.profile = shared(value),
             (Node::Si, "mime-type") => self.si.mime_type = shared(value),
             (Node::File, "name") => self.file().name = shared(value),
-            (Node::File, "size") => self.file().size = Some(number(value, "size")?),
+            // Where it is missing it is not known: no more is it where it is no number, such as the
+            // negative ones of peers that count in 32 bits.
+            (Node::File, "size") => self.file().size = number(value, "size").ok(),
             // It is optional, and one that is no MD5 is as good as none.
             (Node::File, "hash") => self.file().hash = md5(trim(value)),
             (Node::File, "date") => self.file().date = shared(value),

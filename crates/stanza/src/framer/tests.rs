@@ -30,7 +30,7 @@ const ITEMS: &[&str] = &[
     "<iq type='get' id='&amp;4'><ping xmlns='urn:xmpp:ping'/></iq>",
     "<iq type='error' id='5'><error type='wait'/></iq>",
     "<x:y xmlns:x='z'/>",
-    "<iq type='bogus' id='6'/>",
+    "<iq type='result'/>",
     "<stream:error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>\
      <text xmlns='urn:ietf:params:xml:ns:xmpp-streams'>new</text></stream:error>",
     "</stream:stream>",

@@ -41,7 +41,8 @@ pub enum Payload {
     /// `<bind/>` (RFC 6120, 7); with the feature `server`.
     #[cfg(feature = "server")]
     Bind(Bind),
-    /// A child that breaks its own grammar, or a stanza that breaks our limits.
+    /// A child that breaks its own grammar, a stanza that breaks our limits, or, as a set and with the
+    /// feature `server`, an IQ whose type is none, or which asks without an id.
     Invalid(Box<Invalid>),
     /// A child that nothing here knows. An IQ without a child has an empty name.
     Unknown {

@@ -102,7 +102,7 @@ fn what_is_passed_over_is_answered_by_its_kind() {
     let frames = whole(&format!(
         "<iq type='result' id='1'><query xmlns='u'>{long}</query></iq>\
          <iq type='error' id='2'>{long}</iq><message>{long}</message><other>{long}</other>\
-         <iq type='set' a='{long}'/><iq type='set'>{long}</iq>"
+         <iq type='set' a='{long}'/><iq type='result'>{long}</iq>"
     ));
     let [
         Ok(Frame::Stanza(Stanza::Iq(result))),
