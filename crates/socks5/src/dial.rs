@@ -80,8 +80,9 @@ impl Dial {
     pub(crate) const WITHIN: Duration = Duration::from_secs(9);
     /// How long a connection may take for its handshake, or hold another one parked.
     const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
-    /// How long the turn of a proxy waits for a handshake with the Requester itself, since it was
-    /// connected: libpurple takes the end of a handshake that it has begun for the end of the file.
+    /// How long the next turn waits for a handshake with the Requester itself, since it was
+    /// connected: libpurple takes the end of a handshake that it has begun for the end of the file,
+    /// and Miranda that of any other connection to the same port.
     const PATIENCE: Duration = Duration::from_secs(1);
     /// StreamHosts that are tried at most.
     pub(crate) const MAX: usize = 5;
@@ -378,15 +379,16 @@ impl Dial {
         }
     }
 
-    /// Says when the next attempt has its turn; a proxy's waits for the Requester itself.
+    /// Says when the next attempt has its turn: not before a handshake with the Requester itself.
     fn turn_due(&self) -> Instant {
-        let is_user = |attempt: &Attempt| attempt.host.jid.local().is_some();
-        if self.pace == Pace::Even || self.attempts.get(self.turns).is_none_or(is_user) {
+        if self.pace == Pace::Even {
             return self.next_turn;
         }
         self.attempts
             .iter()
-            .filter(|attempt| matches!(attempt.state, State::Shaking(..)) && is_user(attempt))
+            .filter(|attempt| {
+                matches!(attempt.state, State::Shaking(..)) && attempt.host.jid.local().is_some()
+            })
             .map(|attempt| attempt.since + Self::PATIENCE)
             .fold(self.next_turn, Instant::max)
     }

@@ -20,8 +20,8 @@ use smallvec::SmallVec;
 /// The Target's side of one bytestream (XEP-0065, sections 5 and 6).
 ///
 /// Tries the StreamHosts of the offer, the next one 250 ms after the one before or as soon as that
-/// has failed, and takes the first with which a handshake succeeds; the others are closed. A proxy
-/// waits for up to 1 s while the Requester itself is in its handshake. Gives up after 9 s.
+/// has failed, and takes the first with which a handshake succeeds; the others are closed. The next
+/// one waits for up to 1 s while the Requester itself is in a handshake. Gives up after 9 s.
 ///
 /// **What a stranger learns.** Whoever offers StreamHosts makes us dial them, and could find out
 /// about our network by the answer, its time, and the time at which a host of its own is dialled.

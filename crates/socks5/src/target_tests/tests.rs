@@ -80,10 +80,15 @@ fn the_first_handshake_that_succeeds_wins() {
 }
 
 /// libpurple cancels the whole file where a handshake with it is broken off, so a quicker proxy must
-/// not win against one that goes on.
+/// not win against one that goes on; and Miranda where another connection to it is.
 #[test]
-fn a_proxy_waits_for_a_handshake_with_the_requester_itself() {
-    let addresses = ["192.0.2.1:1", "proxy:3"];
+fn the_next_one_waits_for_a_handshake_with_the_requester_itself() {
+    waits_for_the_requester("proxy:3");
+    waits_for_the_requester("192.0.2.2:3");
+}
+
+fn waits_for_the_requester(next: &str) {
+    let addresses = ["192.0.2.1:1", next];
     let mut hand = target(ROMEO, &addresses);
     let conn = hand.connected(0);
     hand.said();
@@ -101,14 +106,14 @@ fn a_proxy_waits_for_a_handshake_with_the_requester_itself() {
     hand.wait_millis(999);
     assert_eq!(hand.said(), "");
     hand.wait_millis(1);
-    assert_eq!(hand.said(), "connect 1 proxy:3");
+    assert_eq!(hand.said(), format!("connect 1 {next}"));
 
     let mut hand = target(ROMEO, &addresses);
     let conn = hand.connected(0);
     hand.wait_millis(500);
     hand.said();
     hand.closed(conn);
-    assert!(hand.said().ends_with("connect 1 proxy:3"));
+    assert!(hand.said().ends_with(&format!("connect 1 {next}")));
 }
 
 #[test]
