@@ -1,6 +1,7 @@
 //! The client: one file, over a WebSocket of its own.
 
 use crate::linger::linger;
+use crate::socket::{Carrier, Socket};
 use crate::tls::connector;
 use crate::wire::{self, Clock};
 use bytes::{Bytes, BytesMut};
@@ -11,13 +12,12 @@ use bytestreams_stor::{
 use core::fmt;
 use core::future::poll_fn;
 use core::num::{NonZeroU16, NonZeroU32};
-use core::task::Poll;
+use core::task::{Context, Poll};
 use core::time::Duration;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use http::Uri;
 use std::io;
 use std::time::Instant;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::spawn_blocking;
 use tokio_rustls::rustls::pki_types::ServerName;
@@ -203,7 +203,19 @@ enum Woken {
     Came(Option<Result<Message, Error>>),
 }
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Sending<S> {
+/// Sends what is said where `flush` wants it, and takes what comes.
+fn poll_woken<S: Carrier>(
+    ws: &mut WebSocketStream<S>,
+    flush: bool,
+    cx: &mut Context<'_>,
+) -> Poll<Woken> {
+    if flush && let Poll::Ready(sent) = ws.poll_flush_unpin(cx) {
+        return Poll::Ready(Woken::Sent(sent));
+    }
+    ws.poll_next_unpin(cx).map(Woken::Came)
+}
+
+impl<S: Carrier> Sending<S> {
     async fn run(mut self, mut progress: impl FnMut(Progress)) -> Result<Uploaded, UploadError> {
         let mut told = None;
         loop {
@@ -222,11 +234,13 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Sending<S> {
                 return self.finish(end?);
             }
             if self.can_send() && self.is_ready() {
+                self.ws.get_mut().socket().leave();
                 self = joined(spawn_blocking(move || {
                     self.send();
                     self
                 }))
                 .await;
+                self.ws.get_mut().socket().join();
                 continue;
             }
             let deadline = self.clock.at(self.machine.poll_timeout());
@@ -270,16 +284,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Sending<S> {
     /// Waits until all is sent that is said, or something comes. Answers are read even while the
     /// socket takes nothing: a server that cannot say them takes nothing either.
     async fn next(&mut self) -> Woken {
-        poll_fn(|cx| {
-            if self.dirty
-                && !self.lost
-                && let Poll::Ready(sent) = self.ws.poll_flush_unpin(cx)
-            {
-                return Poll::Ready(Woken::Sent(sent));
-            }
-            self.ws.poll_next_unpin(cx).map(Woken::Came)
-        })
-        .await
+        let flush = self.dirty && !self.lost;
+        poll_fn(|cx| poll_woken(&mut self.ws, flush, cx)).await
     }
 
     fn woken(&mut self, woken: Woken) {
@@ -322,7 +328,9 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Sending<S> {
                 self.carry_out();
                 continue;
             }
-            let Some(woken) = linger(self.next()) else {
+            let flush = self.dirty && !self.lost;
+            let woken = linger(&mut self.ws, flush, |ws, cx| poll_woken(ws, flush, cx));
+            let Some(woken) = woken else {
                 return;
             };
             self.woken(woken);
@@ -402,12 +410,13 @@ impl Target {
         })
     }
 
-    async fn connect(self) -> Result<WebSocketStream<Box<dyn Io>>, UploadError> {
+    async fn connect(self) -> Result<WebSocketStream<Box<dyn Carrier>>, UploadError> {
         let lost = |error: io::Error| UploadError::Connect(error.to_string());
         let tcp = TcpStream::connect((self.host.as_str(), self.port)).await;
         let tcp = tcp.map_err(lost)?;
         let _ = tcp.set_nodelay(true);
-        let stream: Box<dyn Io> = if self.secure {
+        let tcp = Socket::new(tcp);
+        let stream: Box<dyn Carrier> = if self.secure {
             let tls = connector().map_err(lost)?;
             let name = ServerName::try_from(self.host)
                 .map_err(|_| UploadError::Url("the host has no name for a certificate"))?;
@@ -429,10 +438,6 @@ impl Target {
         }
     }
 }
-
-trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 /// Waits for a thread; a panic there goes on here.
 async fn joined<T>(thread: impl Future<Output = Result<T, tokio::task::JoinError>>) -> T {

@@ -47,6 +47,7 @@ mod peer;
 mod server;
 mod service;
 mod session;
+mod socket;
 mod tls;
 mod wire;
 

@@ -6,6 +6,7 @@ use crate::disk::Disk;
 use crate::event::{Event, UploadId};
 use crate::service::{Service, Text};
 use crate::session::{Phase, Session, limits};
+use crate::socket::{Carrier, Socket};
 use crate::wire;
 use crate::{Origin, Passwords};
 use bytestreams_file::{Store, StoreError};
@@ -23,7 +24,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -183,6 +183,7 @@ impl Server {
                     let (shared, phases) = (shared.clone(), phases.clone());
                     tasks.spawn(async move {
                         let _ = stream.set_nodelay(true);
+                        let stream = Socket::new(stream);
                         match tls {
                             None => connection(stream, false, from, shared, phases, counted).await,
                             Some(tls) => {
@@ -228,7 +229,7 @@ async fn connection<S>(
     mut phases: watch::Receiver<Phase>,
     _counted: Counted,
 ) where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    S: Carrier,
 {
     let service = Service {
         shared: &shared,
@@ -268,8 +269,12 @@ async fn connection<S>(
         return;
     };
     let config = wire::config(shared.stor.limits.message());
-    let io = TokioIo::new(upgraded);
-    let ws = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
+    // It is the one that was served.
+    let Ok(parts) = upgraded.downcast::<TokioIo<S>>() else {
+        return;
+    };
+    let (io, early) = (parts.io.into_inner(), parts.read_buf.into());
+    let ws = WebSocketStream::from_partially_read(io, early, Role::Server, Some(config)).await;
     Box::new(Session::new(ws, shared.clone(), peer))
         .run(phases)
         .await;

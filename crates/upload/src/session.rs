@@ -6,6 +6,7 @@ use crate::disk::{Disk, Trouble, Upload};
 use crate::event::{Event, Failure, UploadId};
 use crate::linger::linger;
 use crate::server::Shared;
+use crate::socket::Carrier;
 use crate::wire::{self, Clock};
 use bytes::Bytes;
 use bytestreams_file::Stored;
@@ -17,7 +18,7 @@ use core::time::Duration;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio_tungstenite::WebSocketStream;
@@ -71,7 +72,7 @@ enum Then {
     Close,
 }
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Session<S> {
+impl<S: Carrier> Session<S> {
     pub(crate) fn new(ws: WebSocketStream<S>, shared: Arc<Shared>, peer: Peer) -> Self {
         let clock = Clock::start();
         Self {
@@ -290,11 +291,15 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Session<S> {
     /// what has just come is still in its processor's cache.
     async fn store(mut self: Box<Self>, first: Bytes) -> Box<Self> {
         let disk = self.shared.disk.clone();
-        disk.on_a_thread(move || {
-            self.stores(first);
-            self
-        })
-        .await
+        self.ws.get_mut().socket().leave();
+        let mut session = disk
+            .on_a_thread(move || {
+                self.stores(first);
+                self
+            })
+            .await;
+        session.ws.get_mut().socket().join();
+        session
     }
 
     fn stores(&mut self, first: Bytes) {
@@ -320,7 +325,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Session<S> {
                 Some(came) => came,
                 // Who waits for answers has them before it is waited for.
                 None if !self.flushed() || self.shared.disk.is_busy() => return,
-                None => match linger(self.ws.next()) {
+                None => match linger(&mut self.ws, false, |ws, cx| ws.poll_next_unpin(cx)) {
                     Some(came) => came,
                     None => return,
                 },
