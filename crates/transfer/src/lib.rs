@@ -92,7 +92,7 @@
 //! | none is reached within 9 s, or none that policy lets | the Receiver | says so, waits 30 s for the stream in band |
 //! | a connection closes before the first octet | the Receiver | waits 30 s for the stream in band |
 //! | the Sender opens in band before the first octet | the Receiver | drops its sockets, takes it |
-//! | the stream in band is refused | the Sender | offered again in band alone, with another sid |
+//! | the stream in band is refused, or ignored by a peer that answered the offer of StreamHosts | the Sender | offered again in band alone, with another sid |
 //!
 //! A Receiver counts a file as established with its first octet: a Proxy that refuses to activate
 //! tells the Sender alone.

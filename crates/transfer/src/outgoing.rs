@@ -307,7 +307,10 @@ impl Transfers {
         let block = transfer.session().map_or(0, |s| u64::from(s.block_size()));
         let reason = in_band(failure, transfer.finished, block);
         let refused = matches!(failure, ibb::Reason::Refused(_));
-        let alone = core::mem::take(&mut transfer.fell_back) && refused;
+        // As Smack up to 4.3 does with it where its own attempts at SOCKS5 have failed.
+        let ignored = transfer.answered
+            && matches!(failure, ibb::Reason::TimedOut { step, .. } if *step == ibb::Step::Open);
+        let alone = core::mem::take(&mut transfer.fell_back) && (refused || ignored);
         let again = transfer
             .started
             .as_mut()

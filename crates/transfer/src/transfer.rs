@@ -36,6 +36,8 @@ pub(crate) struct Transfer {
     pub(crate) offers: u8,
     /// We went in band when SOCKS5 came to nothing, under a sid that was agreed on for both.
     pub(crate) fell_back: bool,
+    /// It came to nothing by an answer of the peer or later, not for want of one.
+    pub(crate) answered: bool,
     /// We may listen for its connection.
     #[cfg(feature = "socks5")]
     pub(crate) listens: bool,
@@ -170,6 +172,7 @@ impl Transfer {
             #[cfg(feature = "socks5")]
             offers: 0,
             fell_back: false,
+            answered: false,
             #[cfg(feature = "socks5")]
             listens: false,
             started: None,

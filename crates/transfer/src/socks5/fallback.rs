@@ -5,6 +5,7 @@ use crate::transfer::Stage;
 use crate::{Event, Method, Reason, TransferId, Transfers};
 use alloc::boxed::Box;
 use bytestreams_machine::Instant;
+use bytestreams_socks5 as socks5;
 use core::time::Duration;
 
 /// How long a peer has to open the stream in band once its SOCKS5 bytestream failed.
@@ -23,6 +24,8 @@ impl Transfers {
         }
         transfer.method = Method::Ibb;
         transfer.fell_back = true;
+        let unheard = socks5::Reason::TimedOut(socks5::Step::StreamHostUsed);
+        transfer.answered = reason != Reason::Socks5(unheard);
         self.tell(Event::FellBack {
             id,
             from: Method::Socks5,
@@ -86,7 +89,7 @@ impl Transfers {
         &mut self,
         id: TransferId,
         phase: &Phase,
-        reason: bytestreams_socks5::Reason,
+        reason: socks5::Reason,
         now: Instant,
     ) {
         self.close_all_but(id, None);

@@ -205,6 +205,31 @@ fn a_stream_that_is_refused_after_a_fallback_is_offered_again_in_band_alone() {
     assert_eq!(solo.take_stanzas(), []);
 }
 
+/// Smack up to 4.3 ignores it where its own attempts failed; XMPPFramework is deaf as soon as it tries.
+#[test]
+fn a_stream_that_is_ignored_after_a_fallback_is_offered_again_where_the_peer_was_heard() {
+    let (mut solo, id, query) = requesting(false);
+    solo.give(PEER, error(&query.id, Condition::ItemNotFound));
+    opens(&mut solo, id);
+    solo.pass(Duration::from_secs(31));
+    let event = solo.take_event();
+    let again = Method::Ibb;
+    assert!(
+        matches!(event, Event::FellBack { from, to, .. } if from == again && to == again),
+        "{event:?}"
+    );
+    let iqs = solo.take_iqs();
+    let offer = iqs.last().expect("an offer");
+    assert_eq!(offered_methods(offer), [ns::IBB]);
+
+    let (mut solo, id, _) = requesting(false);
+    solo.pass(Duration::from_secs(31));
+    opens(&mut solo, id);
+    solo.pass(Duration::from_secs(31));
+    let event = solo.take_event();
+    assert!(matches!(event, Event::Failed { .. }), "{event:?}");
+}
+
 #[test]
 fn without_another_method_it_fails() {
     let mut options = plain();
