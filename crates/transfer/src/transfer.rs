@@ -338,8 +338,9 @@ pub(crate) const DECISION: Duration = Duration::from_secs(300);
 /// How long a Sender that is there may say nothing before the file is given up.
 pub(crate) const STALL: Duration = Duration::from_secs(300);
 
-/// How long a Sender may take to close once everything has come; afterwards we do.
-const LAST_WORD: Duration = Duration::from_secs(30);
+/// How long a Sender may take to close once everything has come; afterwards we do. Psi never closes
+/// an empty file, nor does many a page.
+const LAST_WORD: Duration = Duration::from_secs(10);
 
 /// Makes the ids of a transfer's requests before it has a stream: its tag, by which answers find it,
 /// and four characters of the sid, so that an answer that is late by a whole connection is not taken
