@@ -1,6 +1,7 @@
 //! Which proxies there are.
 
-use crate::host::is_dialable;
+use crate::Requester;
+use crate::host::{is_dialable, is_local};
 use crate::output::Outputs;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -16,8 +17,8 @@ use core::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DiscoveryEvent {
-    /// The StreamHosts of the proxies that answered; may be none. Those given come first, then the
-    /// server's, in its order.
+    /// The StreamHosts of the proxies that answered; may be none, and are five at most. One of each
+    /// proxy comes first: of those given, then of the server's, in its order.
     Found(Vec<StreamHost>),
 }
 
@@ -53,8 +54,8 @@ impl ProxyDiscovery {
     const LINGER: Duration = Duration::from_secs(2);
     /// Entities that are asked at most.
     const MAX_ENTITIES: usize = 32;
-    /// StreamHosts of one proxy that are told at most.
-    const MAX_HOSTS: usize = 2;
+    /// StreamHosts that are told at most: no more are ever offered.
+    const MAX_HOSTS: usize = Requester::MAX_HOSTS;
 
     /// Asks `given` proxies for their addresses; with `discover` also the server for its items,
     /// each of those what it is, and each that is a proxy for its address.
@@ -147,9 +148,11 @@ impl ProxyDiscovery {
     }
 
     /// A proxy's address. Its JID is the one that it tells: one server's proxies have a resource
-    /// there.
+    /// there. Another one tells every address of its machine, in no order: those that are good for
+    /// its own network alone come last.
     fn address(&mut self, index: usize, mut hosts: Vec<StreamHost>, now: Instant) {
         hosts.retain(|host| host.jid != self.own.jid && is_dialable(host));
+        hosts.sort_by_key(is_local);
         hosts.truncate(Self::MAX_HOSTS);
         if !hosts.is_empty() {
             self.found.insert(index, hosts);
@@ -162,9 +165,11 @@ impl ProxyDiscovery {
         if !self.over && (self.requests.is_empty() || self.ends <= now) {
             self.over = true;
             self.requests = Requests::default();
-            let found = core::mem::take(&mut self.found).into_values();
-            let found = found.flatten().collect();
-            self.out.event(DiscoveryEvent::Found(found));
+            let found = core::mem::take(&mut self.found);
+            let of_rank = |rank: usize| found.values().filter_map(move |hosts| hosts.get(rank));
+            let all = (0..Self::MAX_HOSTS).flat_map(of_rank).cloned();
+            let all = all.take(Self::MAX_HOSTS).collect();
+            self.out.event(DiscoveryEvent::Found(all));
         }
     }
 }

@@ -15,6 +15,11 @@ pub(crate) fn is_dialable(host: &StreamHost) -> bool {
     !host.host.contains('%') && class(host) != Some(AddressClass::Never)
 }
 
+/// Says whether a StreamHost is good for a network of its own alone.
+pub(crate) fn is_local(host: &StreamHost) -> bool {
+    class(host).is_some_and(|class| class != AddressClass::Public)
+}
+
 /// The class of an address in digits; a name has none yet.
 fn class(host: &StreamHost) -> Option<AddressClass> {
     // RFC 5952 has no brackets, but a peer may have them.

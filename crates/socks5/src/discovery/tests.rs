@@ -177,5 +177,28 @@ fn it_asks_no_more_than_so_many() {
         .collect();
     hand.iq(PROXY, "dddddddd-0", address(&hosts));
     hand.wait_millis(2_000);
-    assert_eq!(hand.said().matches("StreamHost").count(), 2);
+    assert_eq!(hand.said().matches("StreamHost").count(), 5);
+}
+
+/// Openfire tells every address of its machine, in no order.
+#[test]
+fn addresses_that_others_can_reach_come_first_and_of_each_proxy_one() {
+    let mut hand = discovery(&[PROXY, "relay.example"], false);
+    hand.said();
+    let at = |address| host(PROXY, address);
+    let openfire = [
+        at("fe80:0:0:0:42:acff:fe11:2%eth0:7"),
+        at("172.17.0.1:7"),
+        at("10.0.0.5:7"),
+        at("2001:db8:0:0:0:0:0:5:7"),
+        at("192.0.2.5:7"),
+        at("127.0.0.1:7"),
+    ];
+    hand.iq(PROXY, "dddddddd-0", address(&openfire));
+    let relay = host("relay.example", "relay.example:7");
+    let answer = address(core::slice::from_ref(&relay));
+    hand.iq("relay.example", "dddddddd-1", answer);
+    let [_, docker, lan, v6, v4, _] = openfire;
+    let found = DiscoveryEvent::Found(Vec::from([v6, relay, v4, docker, lan]));
+    assert_eq!(hand.said(), format!("{found:?}"));
 }
