@@ -200,7 +200,16 @@ impl Requester {
                 return false;
             }
         };
-        iq.request().is_none() && iq.id == *id && self.own.answers(Some(to), iq.from.as_ref())
+        let named = iq.id == *id || self.is_named_by_sid(iq);
+        iq.request().is_none() && named && self.own.answers(Some(to), iq.from.as_ref())
+    }
+
+    /// One well-known peer that reaches no StreamHost has the sid where the id of the offer belongs.
+    fn is_named_by_sid(&self, iq: &Iq) -> bool {
+        matches!(
+            (&self.state, &iq.body),
+            (State::Waiting(_), IqBody::Error(_))
+        ) && iq.id.as_str() == self.sid.as_str()
     }
 
     fn answered(&mut self, iq: Iq, now: Instant) {

@@ -125,8 +125,19 @@ impl Transfers {
         let Stanza::Iq(iq) = self.found_proxies(iq.into(), now)? else {
             return None;
         };
-        let id = self.by_tag(iq.id.as_str());
+        let id = self
+            .by_tag(iq.id.as_str())
+            .or_else(|| self.by_sid_for_id(&iq));
         self.feed(id, iq.into(), now)
+    }
+
+    /// The transfer whose sid an error has where an id belongs, which one well-known peer writes.
+    fn by_sid_for_id(&self, iq: &Iq) -> Option<TransferId> {
+        let IqBody::Error(_) = iq.body else {
+            return None;
+        };
+        let sid = Sid::new(iq.id.as_str()).ok()?;
+        self.by_stream(iq.from.as_ref(), &sid)
     }
 
     fn message(&mut self, message: Message, now: Instant) -> Option<Stanza> {

@@ -68,6 +68,25 @@ fn a_peer_that_reaches_no_streamhost_is_opened_a_stream_at_once() {
     );
 }
 
+/// As Gajim says that it reaches none.
+#[test]
+fn an_error_with_the_sid_for_an_id_falls_back() {
+    let (mut solo, id, _) = requesting(false);
+    let stream = solo.sid(id);
+    solo.give(
+        "mercutio@verona.lit/street",
+        error(&stream.as_str().into(), Condition::ItemNotFound),
+    );
+    assert_eq!(solo.take_events(), []);
+    solo.give(
+        PEER,
+        error(&stream.as_str().into(), Condition::ItemNotFound),
+    );
+    let (_, reason) = opens(&mut solo, id);
+    let refused = socks5::Reason::Refused(StanzaError::from(Condition::ItemNotFound));
+    assert_eq!(reason, Reason::Socks5(refused));
+}
+
 #[test]
 fn an_answer_that_is_none_falls_back() {
     let odd = |query: &Iq| {
