@@ -40,6 +40,8 @@ pub struct Session {
     confirmed: bool,
     /// A write was blocked.
     wants_write: bool,
+    /// It ended because something was wrong, or was cancelled here.
+    failed: bool,
 }
 
 impl Session {
@@ -110,6 +112,7 @@ impl Session {
             finished: false,
             confirmed: false,
             wants_write: false,
+            failed: false,
             config,
         }
     }
@@ -271,6 +274,11 @@ impl Session {
     /// The number of the block that is next from the peer.
     pub(crate) fn expected(&self) -> u16 {
         self.incoming.expected()
+    }
+
+    /// Says whether the stream ended because something was wrong, or was cancelled here.
+    pub(crate) fn failed(&self) -> bool {
+        self.failed
     }
 
     /// Says whether the stream is over: what is left in the queue of outputs ends with the terminal

@@ -10,9 +10,10 @@ use core::time::Duration;
 
 /// Answers the blocks and closes that no session took, and remembers the streams that ended.
 ///
-/// Stands behind the sessions. A `<close/>` of a stream that ended lately is answered with a
-/// result: closes cross, and one well-known peer sends its own after it has answered ours. Every
-/// other `<close/>` and every `<data/>` is answered with item-not-found (XEP-0047, 2.2 and 2.3),
+/// Stands behind the sessions. A `<close/>` of a stream that was closed lately is answered with a
+/// result: closes cross, and one well-known peer sends its own after it has answered ours. Not so
+/// where the stream failed: peers that send by messages take a result for the word that all is well.
+/// Every other `<close/>` and every `<data/>` is answered with item-not-found (XEP-0047, 2.2 and 2.3),
 /// forged ones too, whose sender and sid belong to no session together; a message that
 /// repeats a block which its stream took before it ended is not answered at all. The rest is handed back.
 #[derive(Clone, Debug)]
@@ -30,6 +31,7 @@ struct Ended {
     at: Instant,
     /// The number of the block that was next, where that is known.
     expected: Option<u16>,
+    failed: bool,
 }
 
 impl Strays {
@@ -64,17 +66,19 @@ impl Strays {
             sid,
             at: now,
             expected: None,
+            failed: false,
         });
     }
 
-    /// Remembers the stream of a session that ended, and which blocks it took: only these can be
-    /// repetitions.
+    /// Remembers the stream of a session that ended, how it did, and which blocks it took: only these
+    /// can be repetitions.
     pub fn remember_session(&mut self, session: &Session, now: Instant) {
         self.push(Ended {
             peer: session.peer().clone(),
             sid: session.sid().clone(),
             at: now,
             expected: Some(session.expected()),
+            failed: session.failed(),
         });
     }
 
@@ -109,6 +113,15 @@ impl Strays {
         };
         let expected = self.find(from, &data.sid, now).and_then(|e| e.expected);
         expected.is_some_and(|next| (1..=Self::REPEATED).contains(&next.wrapping_sub(data.seq)))
+    }
+
+    /// Says whether it closes a stream that was closed lately.
+    fn is_late_close(&self, from: Option<&Jid>, payload: &Payload, now: Instant) -> bool {
+        let (Some(from), Payload::Close(close)) = (from, payload) else {
+            return false;
+        };
+        self.find(from, &close.sid, now)
+            .is_some_and(|ended| !ended.failed)
     }
 
     /// Forgets everything.
@@ -171,22 +184,11 @@ impl Machine for Strays {
             Input::Stanza(Stanza::Iq(Iq {
                 from,
                 id,
-                body: IqBody::Set(Payload::Close(close)),
-                ..
-            })) => {
-                let late = from
-                    .as_ref()
-                    .is_some_and(|from| self.remembers(from, &close.sid, now));
-                self.iq(from, id, late);
-                None
-            }
-            Input::Stanza(Stanza::Iq(Iq {
-                from,
-                id,
                 body: IqBody::Set(payload),
                 ..
-            })) if is_data(&payload) => {
-                self.iq(from, id, false);
+            })) if is_data(&payload) || matches!(payload, Payload::Close(_)) => {
+                let late = self.is_late_close(from.as_ref(), &payload, now);
+                self.iq(from, id, late);
                 None
             }
             Input::Stanza(Stanza::Message(Message {

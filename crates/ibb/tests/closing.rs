@@ -9,7 +9,7 @@
 mod hand;
 
 use bytes::Bytes;
-use bytestreams_ibb::{Blocked, Event, Fault, Reason, Strays};
+use bytestreams_ibb::{Blocked, Event, Fault, Reason, Strays, refusal};
 use bytestreams_machine::{Input, Machine, Output};
 use bytestreams_stanza::{Condition, ErrorType};
 use hand::*;
@@ -400,6 +400,31 @@ fn a_late_close_of_a_stream_that_ended_is_answered_with_a_result() {
         "item-not-found cancel 3",
         "of somebody else"
     );
+}
+
+/// Miranda sends by messages, goes on after errors, and takes the result of its close for the word
+/// that the file is there.
+#[test]
+fn a_late_close_of_a_stream_that_failed_is_answered_with_an_error() {
+    for refused in [false, true] {
+        let mut end = responder(config(|_| {}));
+        end.gets(message(Some("1"), 0, b"x"), at(0));
+        if refused {
+            end.session.refuse(refusal::not_acceptable(), at(0));
+            end.gets(message(Some("2"), 1, b"x"), at(0));
+        } else {
+            end.abort(at(0));
+        }
+        assert!(end.session.is_closed());
+        let mut strays = Strays::new();
+        strays.remember_session(&end.session, at(0));
+        assert_eq!(
+            stray(&mut strays, close("3"), 1),
+            "item-not-found cancel 3",
+            "refused: {refused}"
+        );
+        assert!(strays.remembers(&romeo(), &sid(), at(1)));
+    }
 }
 
 #[test]

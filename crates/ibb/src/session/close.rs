@@ -99,6 +99,7 @@ impl Session {
             Phase::Closing(_) => self.refuse_owed(&refusal::unknown()),
             Phase::Over => return,
         }
+        self.failed = true;
         self.end(Event::Failed(reason));
     }
 

@@ -237,24 +237,19 @@ impl Decoder {
             .or_else(|| (head.ty == Type::Error).then(|| Box::new(ErrorDraft::default().finish())));
         Ok(match kind {
             Node::Iq => {
+                let unnamed = head.id.is_none();
+                // An answer without an id is an answer to nothing.
+                if unnamed && (!SERVER || matches!(head.ty, Type::Result | Type::Error)) {
+                    return Err(DecodeError::Malformed("id"));
+                }
                 let body = match (head.ty, error) {
-                    // An answer without an id is an answer to nothing.
-                    (Type::Result | Type::Error, _) if head.id.is_none() => {
-                        return Err(DecodeError::Malformed("id"));
-                    }
+                    // Whatever is in it, it is a bad-request and no more (RFC 6120, 8.3.3.1).
+                    _ if SERVER && unnamed => IqBody::Set(nameless(Fault::MissingAttribute("id"))),
+                    (Type::Get, _) => IqBody::Get(payload.unwrap_or_else(childless)),
+                    (Type::Set, _) => IqBody::Set(payload.unwrap_or_else(childless)),
                     (Type::Result, _) => IqBody::Result(payload),
                     (Type::Error, Some(error)) => IqBody::Error(error),
-                    (Type::Get, _) if head.id.is_some() => {
-                        IqBody::Get(payload.unwrap_or_else(childless))
-                    }
-                    (Type::Set, _) if head.id.is_some() => {
-                        IqBody::Set(payload.unwrap_or_else(childless))
-                    }
-                    // Whatever is in it, it is a bad-request and no more (RFC 6120, 8.3.3.1).
-                    _ if SERVER => IqBody::Set(nameless(match head.id {
-                        Some(_) => Fault::BadValue("type"),
-                        None => Fault::MissingAttribute("id"),
-                    })),
+                    _ if SERVER => IqBody::Set(nameless(Fault::BadValue("type"))),
                     _ => return Err(DecodeError::Malformed("type")),
                 };
                 Stanza::Iq(Iq {
