@@ -125,13 +125,14 @@ impl Transfers {
         let Stanza::Iq(iq) = self.found_proxies(iq.into(), now)? else {
             return None;
         };
-        let id = self
-            .by_tag(iq.id.as_str())
-            .or_else(|| self.by_sid_for_id(&iq));
+        let id = self.by_tag(iq.id.as_str());
+        #[cfg(feature = "socks5")]
+        let id = id.or_else(|| self.by_sid_for_id(&iq));
         self.feed(id, iq.into(), now)
     }
 
     /// The transfer whose sid an error has where an id belongs, which one well-known peer writes.
+    #[cfg(feature = "socks5")]
     fn by_sid_for_id(&self, iq: &Iq) -> Option<TransferId> {
         let IqBody::Error(_) = iq.body else {
             return None;
