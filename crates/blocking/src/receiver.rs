@@ -233,8 +233,8 @@ impl Receiving {
                 let (partial, result) = joined(thread);
                 self.place = Place::Here(partial);
                 match result {
+                    // The leash stays: an end in order would say that the file is kept.
                     Ok(_stream) => {
-                        self.transfer.release();
                         self.transfer.ended(Ok(()));
                         Ok(())
                     }

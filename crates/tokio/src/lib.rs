@@ -22,6 +22,19 @@
 //! # }
 //! ```
 //!
+//! # What is dropped
+//!
+//! Every future here may be dropped at any await. Those that wait (`next`, `closed`, [`Endpoint::get`],
+//! [`Transfer::read`], [`Transfer::write`]) lose nothing by it: what comes is there for the next. Those
+//! that do something ([`send_file`], [`receive_file`], [`Transfer::into_stream`]) and every handle of a
+//! transfer cancel it towards the peer; threads that move its octets end by themselves. An [`Offer`] is
+//! declined. Only an offer of ours that is not answered yet cannot be taken back: a peer that accepts it
+//! later waits in vain until it gives up, or until the link ends.
+//!
+//! With the last handle, whichever it is, the link is closed in order, once nothing is going on. Where
+//! the link is lost, or the runtime of the [`Driver`] ends, transfers fail with [`Reason::LinkLost`]; one
+//! whose octets are all out by a socket of its own goes on to its end, as long as the driver runs.
+//!
 //! Out of scope: what the protocols say, which is the business of `bytestreams-transfer`.
 #![forbid(unsafe_code)]
 #![expect(

@@ -14,7 +14,9 @@ use core::task::{Context, Poll};
 ///
 /// The peer learns that its file arrived only after it is synced, checked and in its place.
 /// `on_event` hears every event of the transfer but the last. Dropping the future cancels the
-/// transfer towards the peer; what came is kept where `resume` says so, and removed otherwise. When
+/// transfer towards the peer, and before the answer declines it; what came is kept where `resume` says
+/// so, and removed otherwise, soon after, on the thread that writes. A file that is being put in its place
+/// at that moment may get there all the same. When
 /// the same account offers the same file again and that is received into the same [`Store`], this
 /// one ends and leaves what it has to the new one.
 ///

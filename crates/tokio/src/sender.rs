@@ -18,7 +18,8 @@ use tokio::task::{JoinHandle, spawn_blocking};
 /// Offers a file to a peer, waits for the answer, sends it, and answers when the peer has it all.
 ///
 /// `on_event` hears every event of the transfer but the last. Dropping the future cancels the
-/// transfer towards the peer.
+/// transfer towards the peer, at any await: before the answer nothing tells the peer, which finds out
+/// when it accepts; behind the last octet the peer may have the file all the same.
 ///
 /// # Errors
 /// A file that cannot be read or changes meanwhile, and every way in which a transfer fails:

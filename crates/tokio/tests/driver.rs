@@ -23,6 +23,17 @@ struct Scripted {
     own: Own,
     script: mpsc::UnboundedReceiver<Stanza>,
     read: Arc<AtomicUsize>,
+    writes: Writes,
+}
+
+/// What becomes of what is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Writes {
+    Taken,
+    /// Nobody reads it.
+    Stuck,
+    /// It breaks the link, while what the peer said still waits to be heard.
+    Broken,
 }
 
 impl StanzaLink for Scripted {
@@ -44,11 +55,16 @@ impl StanzaLink for Scripted {
     }
 
     fn poll_flush(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
-        Poll::Ready(Ok(()))
+        match self.writes {
+            Writes::Taken => Poll::Ready(Ok(())),
+            Writes::Stuck => Poll::Pending,
+            Writes::Broken => Poll::Ready(Err(std::io::ErrorKind::BrokenPipe)),
+        }
+        .map_err(|error: std::io::ErrorKind| LinkError::Io(error.into()))
     }
 
-    fn poll_close(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
-        Poll::Ready(Ok(()))
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
+        self.poll_flush(cx)
     }
 }
 
@@ -81,6 +97,7 @@ async fn wake_ups_read_nothing_while_there_is_no_room() {
         },
         script,
         read: read.clone(),
+        writes: Writes::Taken,
     };
     let mut config = Config::default();
     config.allow_unannounced = true;
@@ -128,4 +145,50 @@ async fn wake_ups_read_nothing_while_there_is_no_room() {
         }
     })
     .await;
+}
+
+fn scripted(writes: Writes) -> (mpsc::UnboundedSender<Stanza>, Scripted) {
+    let (peer, script) = mpsc::unbounded_channel();
+    let link = Scripted {
+        own: Own {
+            jid: jid("we@here/1"),
+        },
+        script,
+        read: Arc::default(),
+        writes,
+    };
+    (peer, link)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_reads_nothing_does_not_hold_up_the_end() {
+    let (peer, link) = scripted(Writes::Stuck);
+    let (endpoint, _offers) = Endpoint::spawn(link, Config::default());
+    endpoint.send_stanza(presence()).expect("room");
+    soon(endpoint.close()).await;
+    assert!(matches!(*soon(endpoint.closed()).await, LinkError::Silent));
+    // Nor does one that ends the stream, and still reads nothing.
+    let (another, link) = scripted(Writes::Stuck);
+    let (endpoint, _offers) = Endpoint::spawn(link, Config::default());
+    drop(another);
+    assert!(matches!(*soon(endpoint.closed()).await, LinkError::Closed));
+    drop(peer);
+}
+
+#[tokio::test]
+async fn what_the_peer_said_before_the_link_broke_is_heard() {
+    let (peer, link) = scripted(Writes::Broken);
+    peer.send(presence()).expect("a link");
+    let (endpoint, _offers) = Endpoint::spawn(link, Config::default());
+    let mut others = endpoint.others();
+    endpoint.send_stanza(presence()).expect("room");
+    for _ in 0..3 {
+        peer.send(presence()).expect("a link");
+    }
+    drop(peer);
+    for _ in 0..4 {
+        assert!(soon(others.next()).await.is_some());
+    }
+    // How the peer ended it says more than that nothing could be written.
+    assert!(matches!(*soon(endpoint.closed()).await, LinkError::Closed));
 }

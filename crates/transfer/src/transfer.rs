@@ -3,7 +3,7 @@
 use crate::agenda::Booked;
 use crate::socks5::Phase;
 use crate::table::tag;
-use crate::{Method, Options, Reason, TransferId, Transfers, Via, Window};
+use crate::{Method, Options, Reason, Side, TransferId, Transfers, Via, Window};
 use alloc::boxed::Box;
 use alloc::string::String;
 use bytestreams_ibb::Session;
@@ -203,6 +203,14 @@ impl Transfer {
     /// Whether octets come from the peer.
     pub(crate) fn receives(&self) -> bool {
         self.started.is_none() || !self.announced
+    }
+
+    /// Why it fails when the link goes now.
+    pub(crate) fn loss(&self) -> Reason {
+        if self.ended && !self.receives() {
+            return Reason::Cancelled { by: Side::Peer };
+        }
+        Reason::LinkLost
     }
 
     /// The octets that count as moved.

@@ -110,7 +110,13 @@ impl Transfers {
         Ok(())
     }
 
-    /// Says that the link is gone: every transfer fails with [`Reason::LinkLost`], and so does
+    /// Says why a transfer fails whose link goes: with [`Reason::LinkLost`], unless the peer of what
+    /// we send has closed the stream before.
+    pub fn loss(&self, id: TransferId) -> Reason {
+        self.get(id).map_or(Reason::LinkLost, Transfer::loss)
+    }
+
+    /// Says that the link is gone: every transfer fails, mostly with [`Reason::LinkLost`], and so does
     /// whatever is started afterwards. Drain the events, then drop the machine.
     pub fn link_lost(&mut self, _now: Instant) {
         self.lost = true;
@@ -123,12 +129,12 @@ impl Transfers {
         let mut ended = Vec::new();
         for transfer in self.live.take_all() {
             if !transfer.is_over() {
-                let (Ok(place) | Err(place)) = ended.binary_search(&transfer.id);
-                ended.insert(place, transfer.id);
+                let (Ok(place) | Err(place)) =
+                    ended.binary_search_by_key(&transfer.id, |(id, _)| *id);
+                ended.insert(place, (transfer.id, transfer.loss()));
             }
         }
-        for id in ended {
-            let reason = Reason::LinkLost;
+        for (id, reason) in ended {
             self.tell(Event::Failed { id, reason });
         }
         self.questions = Requests::default();

@@ -222,6 +222,21 @@ fn the_peer_is_who_its_answer_says_it_is() {
 }
 
 #[test]
+fn a_receiver_that_closes_before_and_is_gone_has_cancelled() {
+    let (mut solo, id) = established(blocks(2), 100_000);
+    let sid = solo.transfers().sid(id).expect("a sid").to_string();
+    write(&mut solo, id, 2 * 4095);
+    assert_eq!(solo.transfers().loss(id), Reason::LinkLost);
+    solo.set(PEER, "c1", close(&sid));
+    assert_eq!(solo.take_events(), [], "what is in flight may still tell");
+    let reason = Reason::Cancelled { by: Side::Peer };
+    assert_eq!(solo.transfers().loss(id), reason);
+    let now = solo.now;
+    solo.transfers().link_lost(now);
+    assert_eq!(failure(&mut solo), reason);
+}
+
+#[test]
 fn refusals_are_told_by_whose_choice_or_fault_they_are() {
     let refuse = |error: StanzaError| {
         let mut solo = Solo::new();

@@ -31,6 +31,9 @@ const ROUNDS: usize = 16;
 /// How long a write may take before it is seen what is due meanwhile.
 pub(super) const TICK: Duration = Duration::from_millis(250);
 
+/// How long the last words may take: a peer that reads nothing is not waited for.
+const FAREWELL: Duration = Duration::from_secs(5);
+
 /// How long the peer's end of the stream is waited for after ours.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -50,7 +53,7 @@ impl Shared {
             state = self.lock();
             state.outlet.end(buffer);
             if let Err(error) = written {
-                self.lose(&mut state, LinkError::Io(error));
+                fall_silent(&mut state, LinkError::Io(error));
             }
         }
         state.call_writer();
@@ -218,8 +221,10 @@ pub(super) fn read(shared: &Arc<Shared>, mut reader: Reader) {
                 if let LinkError::Xml { condition, .. } = error {
                     say_last(&mut state, |out| write_stream_error(condition, out));
                 }
-                if state.is_up() {
+                if state.is_up() || matches!(state.failed, Some(LinkError::Io(_))) {
                     state.failed = Some(error);
+                }
+                if state.is_up() {
                     state.link = LinkState::Closing;
                 }
             }
@@ -227,6 +232,17 @@ pub(super) fn read(shared: &Arc<Shared>, mut reader: Reader) {
             return;
         }
     }
+}
+
+/// Gives up writing; what the peer said before is still heard, for it may say why.
+fn fall_silent(state: &mut Locked<'_>, error: LinkError) {
+    state.said_all = true;
+    state.outlet.clear();
+    if state.is_up() {
+        state.failed = Some(error);
+        state.link = LinkState::Closing;
+    }
+    state.calls.writer = true;
 }
 
 /// Has something said behind which nothing follows.
@@ -239,16 +255,19 @@ fn say_last(state: &mut State, what: impl FnOnce(&mut OutBuf)) {
 /// Writes to the link and keeps the deadlines, until everything has ended.
 pub(super) fn write(shared: &Arc<Shared>) {
     let mut shut = None;
+    let mut farewell = None;
     let mut state = shared.lock();
     loop {
         shared.crank(&mut state);
         if let Some(mut buffer) = state.outlet.begin() {
             drop(state);
-            let written = write_out(shared, &mut buffer);
+            let written = write_out(shared, &mut buffer, &mut farewell);
             state = shared.lock();
             state.outlet.end(buffer);
-            if let Err(error) = written {
-                shared.lose(&mut state, LinkError::Io(error));
+            match written {
+                Ok(()) => {}
+                Err(error) if is_tick(&error) => shared.lose(&mut state, LinkError::Silent),
+                Err(error) => fall_silent(&mut state, LinkError::Io(error)),
             }
             continue;
         }
@@ -293,8 +312,13 @@ fn rest<'a>(shared: &'a Shared, mut state: Locked<'a>, most: Option<Duration>) -
     state
 }
 
-/// Writes all of the buffer. While the link is stuck, what is due is seen to.
-fn write_out(shared: &Arc<Shared>, buffer: &mut OutBuf) -> io::Result<()> {
+/// Writes all of the buffer. While the link is stuck, what is due is seen to, and the last words are
+/// given up after a while, which is a tick too many.
+fn write_out(
+    shared: &Arc<Shared>,
+    buffer: &mut OutBuf,
+    farewell: &mut Option<std::time::Instant>,
+) -> io::Result<()> {
     while !buffer.is_empty() {
         match (&*shared.socket).write(buffer.as_slice()) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -303,8 +327,15 @@ fn write_out(shared: &Arc<Shared>, buffer: &mut OutBuf) -> io::Result<()> {
             Err(error) if is_tick(&error) => {
                 let mut state = shared.lock();
                 shared.crank(&mut state);
-                if let LinkState::Lingering | LinkState::Ended(_) = state.link {
-                    return Err(error);
+                match state.link {
+                    LinkState::Up => {}
+                    LinkState::Closing => {
+                        let since = farewell.get_or_insert_with(std::time::Instant::now);
+                        if since.elapsed() >= FAREWELL {
+                            return Err(error);
+                        }
+                    }
+                    LinkState::Lingering | LinkState::Ended(_) => return Err(error),
                 }
             }
             Err(error) => return Err(error),

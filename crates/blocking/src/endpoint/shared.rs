@@ -102,6 +102,8 @@ pub(crate) struct Hold {
     pub(crate) hauled: bool,
     /// Someone else wants to go on with the file.
     pub(crate) wanted: bool,
+    /// Nobody has the transfer any more: it runs to its end by itself.
+    pub(crate) alone: bool,
 }
 
 impl Shared {
@@ -225,6 +227,9 @@ impl State {
         if heard {
             slot.own.told = now;
             slot.own.call(calls);
+        }
+        if slot.own.alone && slot.is_over() {
+            self.slots.remove(&id);
         }
         poured
     }

@@ -437,10 +437,11 @@ impl Transfer {
 
     /// Lets the transfer run to its end without anybody watching.
     pub(super) fn let_go(&self) {
-        if let Some(slot) = self.shared.lock().slots.remove(&self.id) {
-            if let Some(leash) = slot.own.leash {
+        if let Some(slot) = self.shared.lock().slots.get_mut(&self.id) {
+            if let Some(leash) = slot.own.leash.take() {
                 leash.release();
             }
+            slot.own.alone = true;
         }
     }
 }
@@ -503,6 +504,10 @@ impl Drop for Transfer {
     fn drop(&mut self) {
         // A reset is to be seen and no end, so the leash goes before the line does.
         let slot = self.shared.act(|state, now| {
+            let alone = |slot: &Slot| slot.own.alone && !slot.is_over();
+            if state.slots.get(&self.id).is_some_and(alone) {
+                return None;
+            }
             let slot = state.slots.remove(&self.id)?;
             if !slot.is_over() {
                 let _ = state.stack.machine.cancel(self.id, now);

@@ -48,7 +48,8 @@ impl Bytestream {
     }
 
     /// Ends the stream in order and waits until the peer has everything. What the peer still sends
-    /// is dropped.
+    /// is dropped. Where the future is dropped before all is handed over, the stream is cancelled, and
+    /// behind that it ends in order by itself.
     ///
     /// # Errors
     /// Why the transfer failed.

@@ -12,6 +12,7 @@ use core::future::Future;
 use core::ops::ControlFlow;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker, ready};
+use core::time::Duration;
 use std::sync::Arc;
 use tokio::time::Sleep;
 
@@ -23,6 +24,10 @@ const BATCH: usize = 64;
 
 /// Rounds before other tasks get their turn.
 const ROUNDS: usize = 16;
+
+/// How long the last words may take that are said behind [`super::Endpoint::close`]: a peer that reads
+/// nothing is not waited for.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Sees every stanza that comes in or goes out.
 type Trace = Box<dyn FnMut(Direction, &Stanza) + Send>;
@@ -44,6 +49,10 @@ pub struct Driver<L> {
     trace: Option<Trace>,
     /// Why the link ended, until what came before is heard.
     failed: Option<LinkError>,
+    /// Why nothing can be written any more, until what the peer said before is heard: it may be why.
+    unwritable: Option<LinkError>,
+    /// When the last words are not waited for any more.
+    farewell: Option<Pin<Box<Sleep>>>,
     /// Whether the machine had room for more input when it was last asked.
     wants_input: bool,
     phase: Phase,
@@ -72,12 +81,14 @@ impl<L: StanzaLink> Driver<L> {
             sockets: Sockets::new(SocketOptions::default(), link.ends()),
             link,
             shared,
-            sleep: Box::pin(tokio::time::sleep(core::time::Duration::ZERO)),
+            sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
             armed: None,
             batch: Vec::with_capacity(BATCH),
             wakes: Vec::new(),
             trace: None,
             failed: None,
+            unwritable: None,
+            farewell: None,
             wants_input: true,
             phase: Phase::Running,
         }
@@ -129,6 +140,7 @@ impl<L: StanzaLink> Driver<L> {
             wakes,
             trace,
             wants_input,
+            unwritable,
             phase,
             ..
         } = self;
@@ -150,7 +162,7 @@ impl<L: StanzaLink> Driver<L> {
             // Likewise.
             let _ = state.stack.machine.ended(id, Err(ConnEnd::Reset), now);
         }
-        let gone = *phase == Phase::Lingering;
+        let gone = *phase == Phase::Lingering || unwritable.is_some();
         // What a link left unwritten when it broke holds up nothing.
         let is_full = |link: &L| !gone && link.buffered() >= WRITE_MARK;
         let mut send = |stanza: &Stanza, link: &mut L| {
@@ -201,6 +213,9 @@ impl<L: StanzaLink> Driver<L> {
         state.inbox = events;
         state.expire(now, wakes);
         *wants_input = state.stack.machine.wants_input();
+        if state.alone && state.is_up() && state.stack.machine.is_idle() {
+            state.link = LinkState::Closing;
+        }
         let due = match (state.stack.poll_timeout(), state.requests.next()) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -237,19 +252,30 @@ impl<L: StanzaLink> Driver<L> {
     fn run(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
         for _ in 0..ROUNDS {
             let wants_input = self.wants_input;
-            let more = if wants_input { self.read(cx)? } else { false };
+            let more = match wants_input.then(|| self.read(cx)) {
+                None => false,
+                Some(Ok(more)) => more,
+                Some(Err(error)) => return Poll::Ready(Err(self.told(error))),
+            };
+            if !more && let Some(error) = self.unwritable.take_if(|_| self.batch.is_empty()) {
+                return Poll::Ready(Err(error));
+            }
             let sockets = self.sockets.poll(cx, wants_input);
             let cranked = self.crank(cx);
+            if cranked.silent || (cranked.closing && self.is_late(cx)) {
+                return Poll::Ready(Err(LinkError::Silent));
+            }
+            if self.unwritable.is_some() {
+                continue;
+            }
             let flushed = match self.link.poll_flush(cx) {
-                Poll::Ready(result) => {
-                    result?;
-                    true
+                Poll::Ready(Ok(())) => true,
+                Poll::Ready(Err(error)) => {
+                    self.unwritable = Some(error);
+                    continue;
                 }
                 Poll::Pending => false,
             };
-            if cranked.silent {
-                return Poll::Ready(Err(LinkError::Silent));
-            }
             if cranked.closing && flushed && !cranked.full && !cranked.again {
                 return Poll::Ready(Ok(()));
             }
@@ -261,6 +287,22 @@ impl<L: StanzaLink> Driver<L> {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Chooses between what the peer said last and that nothing could be written to it.
+    fn told(&mut self, error: LinkError) -> LinkError {
+        match (error, self.unwritable.take()) {
+            (LinkError::Io(_), Some(unwritable)) => unwritable,
+            (error, _) => error,
+        }
+    }
+
+    /// Says whether the last words have taken too long, from the first time this is asked.
+    fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
+        let farewell = self
+            .farewell
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(FAREWELL)));
+        farewell.as_mut().poll(cx).is_ready()
     }
 
     /// Goes on without the link, for transfers that need it no more.
@@ -326,7 +368,11 @@ impl<L: StanzaLink> Future for Driver<L> {
                     }
                 },
                 Phase::Closing => {
-                    let closed = ready!(this.link.poll_close(cx)).err();
+                    let closed = match this.link.poll_close(cx) {
+                        Poll::Ready(closed) => closed.err(),
+                        Poll::Pending if this.is_late(cx) => Some(LinkError::Silent),
+                        Poll::Pending => return Poll::Pending,
+                    };
                     let in_order = matches!(this.failed, Some(LinkError::Closed));
                     let error = this.failed.take().or(closed);
                     this.linger(error.unwrap_or(LinkError::Closed), in_order);

@@ -7,6 +7,7 @@ mod shared;
 mod socket;
 mod sockets;
 mod transfer;
+mod waiters;
 
 pub use bytestream::Bytestream;
 pub use bytestreams_net::SocketOptions;
@@ -23,13 +24,15 @@ use core::fmt;
 use core::future::poll_fn;
 use core::task::Poll;
 use core::time::Duration;
-use shared::{Answer, LinkState, Shared, Slot, keep};
+use shared::{Answer, Handle, LinkState, Shared, Slot, keep};
 use std::sync::Arc;
+use waiters::Waiting;
 
 /// Stanzas of the application's own that wait for the link at most.
 const OUTGOING: usize = 64;
 
-/// One end of a link: where transfers start. Clones are handles to the same.
+/// One end of a link: where transfers start. Clones are handles to the same. With the last handle,
+/// [`Offers`], [`Others`], transfers and streams among them, the link is closed in order.
 ///
 /// ```no_run
 /// use bytestreams_tokio::{Config, Endpoint, Options, SendFile, file::Source, send_file, serverless};
@@ -47,7 +50,7 @@ const OUTGOING: usize = 64;
 /// ```
 #[derive(Clone)]
 pub struct Endpoint {
-    shared: Arc<Shared>,
+    shared: Handle,
     caps: Arc<Caps>,
 }
 
@@ -60,6 +63,9 @@ impl fmt::Debug for Endpoint {
 impl Endpoint {
     /// Makes an endpoint of a link. Nothing moves until the [`Driver`] is spawned. A link without a
     /// server has none to ask for Proxies.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
     pub fn new<L: StanzaLink>(link: L, config: Config) -> (Self, Offers, Driver<L>) {
         let origin = tokio::time::Instant::now();
         let start = bytestreams_machine::Instant::ZERO;
@@ -67,6 +73,7 @@ impl Endpoint {
         let caps = Arc::new(stack.responder.caps());
         let shared = Arc::new(Shared::new(stack, origin));
         let driver = Driver::new(link, shared.clone());
+        let shared = Handle::new(shared);
         let offers = Offers::new(shared.clone());
         (Self { shared, caps }, offers, driver)
     }
@@ -157,7 +164,8 @@ impl Endpoint {
         })
     }
 
-    /// Asks an entity, or the own server without `to`, and waits for the answer.
+    /// Asks an entity, or the own server without `to`, and waits for the answer. Dropped, an answer is
+    /// thrown away.
     ///
     /// # Errors
     /// The entity's error; [`RequestError::TimedOut`] after `patience`; the end of the link.
@@ -218,26 +226,28 @@ impl Endpoint {
     }
 
     /// Closes the link in order, once everything that waits is written, and answers when it is
-    /// down. Transfers that are not over fail.
+    /// down: for a peer that reads nothing it waits 5 s, and 2 s for the peer's own end of the stream.
+    /// Transfers that are not over fail, with [`bytestreams_transfer::Reason::LinkLost`] on both sides;
+    /// cancel them first to have the peer told. One whose octets are all out by a socket of its own is
+    /// waited for. Dropped, it closes all the same.
     pub async fn close(&self) {
         self.shared.act(|state, _| {
             if state.is_up() {
                 state.link = LinkState::Closing;
             }
         });
-        self.closed().await;
+        let _ = self.closed().await;
     }
 
     /// Answers why the link has ended, once it has.
     pub async fn closed(&self) -> Arc<LinkError> {
+        let mut waiting = Waiting::new(&self.shared, |state| &mut state.watchers);
         poll_fn(|cx| {
             let mut state = self.shared.lock();
             if let LinkState::Ended(error) = &state.link {
                 return Poll::Ready(error.clone());
             }
-            if !state.watchers.iter().any(|w| w.will_wake(cx.waker())) {
-                state.watchers.push(cx.waker().clone());
-            }
+            waiting.keep(&mut state, cx);
             Poll::Pending
         })
         .await
@@ -247,13 +257,14 @@ impl Endpoint {
 /// Stanzas that no part of the endpoint knows.
 #[derive(Debug)]
 pub struct Others {
-    shared: Arc<Shared>,
+    shared: Handle,
 }
 
 impl Others {
     /// Waits for the next; `None` when the link has ended. Of those that nobody takes the newest
     /// 256 are kept.
     pub async fn next(&mut self) -> Option<Stanza> {
+        let mut waiting = Waiting::new(&self.shared, |state| &mut state.others.waiters);
         poll_fn(|cx| {
             let mut state = self.shared.lock();
             if let Some(stanza) = state.others.queue.pop_front() {
@@ -262,7 +273,7 @@ impl Others {
             if let LinkState::Ended(_) = state.link {
                 return Poll::Ready(None);
             }
-            keep(&mut state.others.waker, cx.waker());
+            waiting.keep(&mut state, cx);
             Poll::Pending
         })
         .await

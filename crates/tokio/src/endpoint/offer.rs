@@ -1,28 +1,29 @@
 //! What peers offer.
 
-use super::shared::{LinkState, Shared, keep};
+use super::shared::{Handle, LinkState};
 use super::transfer::Transfer;
+use super::waiters::Waiting;
 use bytestreams_stanza::Range;
 use bytestreams_transfer::{Proposal, Reason};
 use core::fmt;
 use core::future::poll_fn;
 use core::ops::Deref;
 use core::task::Poll;
-use std::sync::Arc;
 
 /// The offers of peers, as they come. Once it is dropped, offers are declined.
 #[derive(Debug)]
 pub struct Offers {
-    shared: Arc<Shared>,
+    shared: Handle,
 }
 
 impl Offers {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
+    pub(super) fn new(shared: Handle) -> Self {
         Self { shared }
     }
 
     /// Waits for the next offer; `None` when the link has ended.
     pub async fn next(&mut self) -> Option<Offer> {
+        let mut waiting = Waiting::new(&self.shared, |state| &mut state.offers.waiters);
         poll_fn(|cx| {
             let mut state = self.shared.lock();
             if let Some(proposal) = state.offers.queue.pop_front() {
@@ -31,7 +32,7 @@ impl Offers {
             if let LinkState::Ended(_) = state.link {
                 return Poll::Ready(None);
             }
-            keep(&mut state.offers.waker, cx.waker());
+            waiting.keep(&mut state, cx);
             Poll::Pending
         })
         .await
@@ -51,7 +52,7 @@ impl Drop for Offers {
 
 /// A file or a stream that a peer offers, as its [`Proposal`] tells. Dropping it declines.
 pub struct Offer {
-    shared: Option<Arc<Shared>>,
+    shared: Option<Handle>,
     proposal: Proposal,
 }
 
@@ -70,7 +71,7 @@ impl Deref for Offer {
 }
 
 impl Offer {
-    fn new(shared: &Arc<Shared>, proposal: Proposal) -> Self {
+    fn new(shared: &Handle, proposal: Proposal) -> Self {
         Self {
             shared: Some(shared.clone()),
             proposal,

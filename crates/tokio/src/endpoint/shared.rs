@@ -5,10 +5,12 @@
 //! machine asks for.
 
 use super::sockets::Detached;
+use super::waiters::Waiters;
 use crate::link::LinkError;
 use bytestreams_machine::{Instant, Machine, Output, Requests, Stack};
 use bytestreams_stanza::{IqBody, Jid, Stanza};
-use bytestreams_transfer::{Event, Proposal, Reason, TransferId, Transfers};
+use bytestreams_transfer::{Event, Proposal, TransferId, Transfers};
+use core::ops::Deref;
 use core::task::Waker;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -41,8 +43,10 @@ pub(crate) struct State {
     pub(crate) answers: HashMap<u64, Answer>,
     pub(crate) next_request: u64,
     pub(crate) link: LinkState,
-    /// Handles of [`super::Endpoint`] that wait for the end of the link.
-    pub(crate) watchers: Vec<Waker>,
+    /// Who waits for the end of the link.
+    pub(crate) watchers: Waiters,
+    /// There is no handle any more.
+    pub(crate) alone: bool,
     /// Room for events on their way, kept from turn to turn.
     pub(crate) inbox: Vec<Event>,
 }
@@ -60,7 +64,7 @@ pub(crate) enum LinkState {
 #[derive(Debug)]
 pub(crate) struct Mailbox<T> {
     pub(crate) queue: VecDeque<T>,
-    pub(crate) waker: Option<Waker>,
+    pub(crate) waiters: Waiters,
     pub(crate) open: bool,
 }
 
@@ -82,13 +86,43 @@ pub(crate) struct Wakers {
     pub(crate) waker: Option<Waker>,
     pub(crate) reader: Option<Waker>,
     pub(crate) writer: Option<Waker>,
+    /// Nobody has the transfer any more: it runs to its end by itself.
+    pub(crate) alone: bool,
+}
+
+/// What a handle has of it: with the last of them the driver closes the link, once nothing is going
+/// on. What only tells of octets holds a plain [`Arc`].
+#[derive(Clone, Debug)]
+pub(crate) struct Handle(Arc<Held>);
+
+#[derive(Debug)]
+struct Held(Arc<Shared>);
+
+impl Handle {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self(Arc::new(Held(shared)))
+    }
+}
+
+impl Deref for Handle {
+    type Target = Arc<Shared>;
+
+    fn deref(&self) -> &Arc<Shared> {
+        &self.0.0
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.act(|state, _| state.alone = true);
+    }
 }
 
 impl<T> Mailbox<T> {
     pub(crate) fn new(open: bool) -> Self {
         Self {
             queue: VecDeque::new(),
-            waker: None,
+            waiters: Waiters::default(),
             open,
         }
     }
@@ -112,7 +146,8 @@ impl Shared {
                 answers: HashMap::new(),
                 next_request: 0,
                 link: LinkState::Up,
-                watchers: Vec::new(),
+                watchers: Waiters::default(),
+                alone: false,
                 inbox: Vec::new(),
             }),
         }
@@ -184,12 +219,13 @@ impl State {
         for (&id, slot) in &mut self.slots {
             let goes_on = slot.is_ending() || in_order && slot.is_by_socket();
             if !slot.is_over() && !goes_on {
-                let reason = Reason::LinkLost;
+                let reason = self.stack.machine.loss(id);
                 take_note(slot, Event::Failed { id, reason }, wakes);
                 // It is over for the application, whatever comes of that.
                 let _ = self.stack.machine.cancel(id, now);
             }
         }
+        self.slots.retain(|_, slot| !is_forgotten(slot));
         self.gone(error, wakes);
     }
 
@@ -199,10 +235,10 @@ impl State {
             return;
         }
         self.link = LinkState::Ended(Arc::new(error));
-        wakes.extend(self.offers.waker.take());
-        wakes.extend(self.others.waker.take());
+        self.offers.waiters.call(wakes);
+        self.others.waiters.call(wakes);
+        self.watchers.call(wakes);
         wakes.extend(self.answers.values_mut().filter_map(|a| a.waker.take()));
-        wakes.append(&mut self.watchers);
     }
 
     /// Takes note of an event. Whom to wake goes into `wakes`, to be woken without the lock.
@@ -218,13 +254,16 @@ impl State {
             }
             self.slots.insert(id, Slot::default());
             self.offers.queue.extend(Proposal::new(event));
-            wakes.extend(self.offers.waker.take());
+            self.offers.waiters.call(wakes);
             return;
         }
         let Some(slot) = self.slots.get_mut(&id) else {
             return;
         };
         take_note(slot, event, wakes);
+        if is_forgotten(slot) {
+            self.slots.remove(&id);
+        }
     }
 
     /// Declines what nobody here answers otherwise. What was withdrawn needs no answer.
@@ -251,7 +290,7 @@ impl State {
                 self.others.queue.pop_front();
             }
             self.others.queue.push_back(stanza);
-            wakes.extend(self.others.waker.take());
+            self.others.waiters.call(wakes);
         }
     }
 
@@ -288,6 +327,7 @@ fn take_note(slot: &mut Slot, event: Event, wakes: &mut Vec<Waker>) {
         waker,
         reader,
         writer,
+        alone: _,
     } = &mut slot.own;
     if !matches!(event, Event::Progress { .. } | Event::Writable { .. }) {
         wakes.extend(reader.take());
@@ -297,6 +337,11 @@ fn take_note(slot: &mut Slot, event: Event, wakes: &mut Vec<Waker>) {
     }
     wakes.extend(waker.take());
     slot.take_note(event);
+}
+
+/// Says whether a transfer is over of which nobody wants to hear.
+fn is_forgotten(slot: &Slot) -> bool {
+    slot.own.alone && slot.is_over()
 }
 
 /// Keeps the waker of the task that polls.

@@ -1,7 +1,7 @@
 //! The handle of one transfer.
 
 use super::bytestream::Bytestream;
-use super::shared::{Shared, Slot, State, keep};
+use super::shared::{Handle, Shared, Slot, State, keep};
 use super::socket::Socket;
 use super::sockets::Conn;
 use crate::file::exchange::conn_end;
@@ -27,11 +27,13 @@ const READ: usize = 64 * 1024;
 /// Octets begin to travel after [`Event::Established`], and begin again at the start of the range
 /// after each further one.
 pub struct Transfer {
-    shared: Arc<Shared>,
+    shared: Handle,
     id: TransferId,
     /// The stream as it was at the beginning.
     first: Option<Sid>,
     socket: Option<Socket>,
+    /// The socket's name, wherever it is.
+    conn: Option<ConnId>,
     /// Octets go, or went, by a socket.
     out_of_band: bool,
 }
@@ -43,12 +45,13 @@ impl fmt::Debug for Transfer {
 }
 
 impl Transfer {
-    pub(super) fn new(shared: Arc<Shared>, id: TransferId, first: Option<Sid>) -> Self {
+    pub(super) fn new(shared: Handle, id: TransferId, first: Option<Sid>) -> Self {
         Self {
             shared,
             id,
             first,
             socket: None,
+            conn: None,
             out_of_band: false,
         }
     }
@@ -298,16 +301,29 @@ impl Transfer {
         } else if let Some(socket) = self.socket.take() {
             socket.abandon();
         }
-        self.shared
-            .act(|state, now| state.stack.machine.completed(self.id, result, now))
+        self.shared.act(|state, now| {
+            if result.is_err() {
+                self.abandon_in(state);
+            }
+            state.stack.machine.completed(self.id, result, now)
+        })
     }
 
     /// Ends the transfer, towards the peer too. [`Event::Failed`] follows, unless it was over.
     pub fn cancel(&mut self) {
         // Over already is as good.
-        let _ = self
-            .shared
-            .act(|state, now| state.stack.machine.cancel(self.id, now));
+        let _ = self.shared.act(|state, now| {
+            self.abandon_in(state);
+            state.stack.machine.cancel(self.id, now)
+        });
+    }
+
+    /// Makes the peer see a reset, and no end, where the socket was given back and all has been read
+    /// from it: an end would say that the file is kept.
+    fn abandon_in(&self, state: &mut State) {
+        if let Some(conn) = self.conn.and_then(|conn| state.detached.remove(&conn)) {
+            conn.abandon();
+        }
     }
 
     /// Why it failed, once it has.
@@ -319,7 +335,7 @@ impl Transfer {
     /// Says to whoever stores octets elsewhere how to say so.
     pub(crate) fn acknowledger(&self) -> Acknowledger {
         Acknowledger {
-            shared: self.shared.clone(),
+            shared: Arc::clone(&self.shared),
             id: self.id,
         }
     }
@@ -362,6 +378,7 @@ impl Transfer {
             return self.out_of_band;
         };
         self.out_of_band = true;
+        self.conn = Some(conn);
         let Some(there) = state.detached.remove(&conn) else {
             // It broke on the way, and an event will tell.
             let gone = Err(ConnEnd::Reset);
@@ -443,21 +460,26 @@ impl Transfer {
 
     /// Lets the transfer run to its end without anybody watching.
     pub(crate) fn let_go(&self) {
-        self.shared.lock().slots.remove(&self.id);
+        if let Some(slot) = self.shared.lock().slots.get_mut(&self.id) {
+            slot.own.alone = true;
+        }
     }
 }
 
 impl Drop for Transfer {
     fn drop(&mut self) {
         let cancelled = self.shared.act(|state, now| {
-            let cancelled = state
-                .slots
-                .remove(&self.id)
-                .is_some_and(|slot| !slot.is_over());
-            if cancelled {
+            let slot = state.slots.get(&self.id);
+            let over = slot.is_none_or(Slot::is_over);
+            if !over && slot.is_some_and(|slot| slot.own.alone) {
+                return false;
+            }
+            state.slots.remove(&self.id);
+            if !over {
+                self.abandon_in(state);
                 let _ = state.stack.machine.cancel(self.id, now);
             }
-            cancelled
+            !over
         });
         if let Some(socket) = self.socket.take().filter(|_| cancelled) {
             socket.abandon();

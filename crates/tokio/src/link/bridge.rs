@@ -102,7 +102,7 @@ impl fmt::Debug for Bridge {
 
 impl Bridge {
     /// Takes a stanza that came in, or hands back what is not about file transfer. Waits while too
-    /// many are waiting.
+    /// many are waiting: dropped meanwhile, the stanza is lost.
     pub async fn take(&mut self, stanza: tokio_xmpp::Stanza) -> Option<tokio_xmpp::Stanza> {
         if !self.is_ours(&stanza) {
             return Some(stanza);

@@ -115,7 +115,7 @@ impl Listener {
     }
 
     /// Waits for the next peer and exchanges headers with it; one who does not speak XMPP is
-    /// dropped and the next is waited for.
+    /// dropped and the next is waited for. Dropped itself, it hangs up on whom it was talking to.
     ///
     /// # Errors
     /// Those of the socket.

@@ -44,3 +44,25 @@ pub(crate) async fn loopback(a: &str, b: &str) -> (Serverless, Serverless) {
     let (a, b) = tokio::join!(serverless::connect(addr, &theirs), listener.accept(&ours));
     (a.expect("a link"), b.expect("a link"))
 }
+
+/// The same, where the one is an endpoint of another runtime.
+pub(crate) async fn loopback_on(
+    other: &tokio::runtime::Handle,
+) -> (
+    (bytestreams_tokio::Endpoint, bytestreams_tokio::Offers),
+    Serverless,
+) {
+    let setup = |name| Setup {
+        jid: Some(jid(name)),
+        ..Setup::default()
+    };
+    let listener = Listener::bind("127.0.0.1:0").await.expect("a socket");
+    let addr = listener.local_addr().expect("an address");
+    let (theirs, ours) = (setup("a@here/1"), setup("b@here/2"));
+    let there = other.spawn(async move {
+        let link = serverless::connect(addr, &theirs).await.expect("a link");
+        bytestreams_tokio::Endpoint::spawn(link, pair::both())
+    });
+    let (there, here) = tokio::join!(there, listener.accept(&ours));
+    (there.expect("no panic"), here.expect("a link"))
+}

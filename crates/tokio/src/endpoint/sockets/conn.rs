@@ -71,6 +71,12 @@ impl Conn {
         (self.stream, self.unsent.freeze())
     }
 
+    /// Makes the peer see a reset, and no end.
+    pub(crate) fn abandon(self) {
+        // Worse without: what was cut off may look whole.
+        let _ = self.stream.set_zero_linger();
+    }
+
     /// Shuts the write half down and reads to the end.
     pub(crate) fn draining(mut self) -> Self {
         self.shutdown();
