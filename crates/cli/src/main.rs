@@ -63,7 +63,7 @@ fn main() -> ExitCode {
             Duration::ZERO
         }
     };
-    let result = runtime.block_on(run(cli.command));
+    let result = runtime.block_on(run(cli.command, patience));
     runtime.shutdown_timeout(patience);
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -76,18 +76,27 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(command: Command) -> Result<(), Failure> {
+/// Runs the command. One that writes files drops them when it is told twice to stop, and has `patience`
+/// for that; others end at once.
+async fn run(command: Command, patience: Duration) -> Result<(), Failure> {
     let stop = Stop::watch()?;
+    tokio::select! {
+        result = carry_out(command, &stop) => result,
+        () = stop.insisted(), if !patience.is_zero() => Err(Failure::told(FAILED)),
+    }
+}
+
+async fn carry_out(command: Command, stop: &Stop) -> Result<(), Failure> {
     match command {
-        Command::Demo(args) => demo::run(&args, &Arc::new(Reporter::new(args.json)), &stop).await,
-        Command::Send(args) => send::run(&args, &Reporter::new(args.json), &stop).await,
+        Command::Demo(args) => demo::run(&args, &Arc::new(Reporter::new(args.json)), stop).await,
+        Command::Send(args) => send::run(&args, &Reporter::new(args.json), stop).await,
         Command::Receive(args) => {
-            receive::run(&args, &Arc::new(Reporter::new(args.json)), &stop).await
+            receive::run(&args, &Arc::new(Reporter::new(args.json)), stop).await
         }
-        Command::Proxy(args) => proxy::run(&args, &Arc::new(Reporter::new(args.json)), &stop).await,
-        Command::Upload(args) => upload::run(&args, &Reporter::new(args.json), &stop).await,
+        Command::Proxy(args) => proxy::run(&args, &Arc::new(Reporter::new(args.json)), stop).await,
+        Command::Upload(args) => upload::run(&args, &Reporter::new(args.json), stop).await,
         Command::UploadServer(args) => {
-            upload_server::run(&args, &Arc::new(Reporter::new(args.json)), &stop).await
+            upload_server::run(&args, &Arc::new(Reporter::new(args.json)), stop).await
         }
     }
 }

@@ -142,8 +142,12 @@ fn an_interrupted_receiver_tells_the_sender_and_keeps_its_part() {
         receiver.event("progress");
         receiver.interrupt();
         receiver.event("failed");
+        // Once more, while it cleans up.
+        receiver.interrupt();
         receiver.exits(1);
-        sender.event("failed");
+        let failed = sender.event("failed");
+        let reason = failed["reason"].as_str().unwrap();
+        assert!(reason.contains("the peer ended the transfer"), "{reason}");
         sender.exits(1);
         let (files, partial) = names(there.path());
         assert_eq!((files.len(), partial.len()), (0, kept), "{partial:?}");

@@ -284,6 +284,28 @@ fn a_server_that_is_killed_leaves_no_short_file_under_a_final_name() {
     assert!(partial[0].starts_with(".photo.jpg.") && partial[0].ends_with(".part"));
 }
 
+#[test]
+fn a_server_that_is_told_twice_to_stop_leaves_nothing() {
+    let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let photo = file(here.path(), "photo.jpg", &content(3_000_000));
+    let (mut server, url) = Running::upload_server(there.path(), &["--grace", "100"]);
+    let target = url.trim_start_matches("ws://").trim_end_matches("/upload");
+    let through = format!("ws://{}/", gate(target, 1_000_000));
+    let mut upload = Running::upload(&photo, &through, &[]);
+    upload.event("progress");
+    server.interrupt();
+    // Once it takes no more connections, it has heard that.
+    while std::net::TcpStream::connect(target).is_ok() {
+        std::thread::yield_now();
+    }
+    assert!(server.is_running());
+    server.interrupt();
+    server.exits(1);
+    assert_eq!(names(there.path()), (vec![], vec![]));
+    upload.event("failed");
+    upload.exits(1);
+}
+
 /// The shell's bound on the size of a file stands for a disk that is full: writing fails midway.
 #[test]
 fn a_full_disk_is_told_and_leaves_nothing() {
