@@ -98,10 +98,11 @@ impl Answer {
             range: Some(range),
             ..File::default()
         });
-        let others = self.methods.iter().skip_while(|other| **other != method);
-        let others = others.skip(1).filter(|_| self.takes_several);
-        let values = core::iter::once(&method).chain(others);
-        let values = values.map(|method| Arc::from(method.namespace())).collect();
+        let mut values = Vec::from([Arc::from(method.namespace())]);
+        let mut others = self.methods.iter();
+        if self.takes_several && others.any(|other| *other == method) {
+            others.for_each(|other| values.push(Arc::from(other.namespace())));
+        }
         let si = Si {
             file,
             feature: Some(Form {
