@@ -233,3 +233,21 @@ fn sentences_tell_the_way() {
         }
     }
 }
+
+#[test]
+fn a_receiver_that_takes_proxies_only_says_what_to_do_where_none_is_named() {
+    let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let photo = file(here.path(), "photo.jpg", &content(1000));
+    let args = ["--once", "--accept", "any", "--proxy-only"];
+    let (mut receiver, addr) = Running::receiver(there.path(), &args);
+    let mut sender = Running::sender(&photo, &addr, &["--method", "socks5"]);
+    let failed = receiver.event("failed");
+    assert_eq!(
+        failed["reason"],
+        "the SOCKS5 bytestream failed: the peer offers no StreamHost that may be used here; have \
+         the peer name a proxy, allow direct connections here, or have it sent in band"
+    );
+    sender.event("failed");
+    sender.exits(1);
+    receiver.exits(1);
+}

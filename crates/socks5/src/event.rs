@@ -47,6 +47,8 @@ impl Via {
 pub enum Reason {
     /// There is no StreamHost to offer.
     NoStreamHosts,
+    /// The peer offers no StreamHost that may be used here.
+    NoneUsable,
     /// The peer answered the offer with an error: it is not willing, or reached no StreamHost
     /// (which its error may or may not tell).
     Refused(StanzaError),
@@ -98,9 +100,11 @@ impl Reason {
     /// Says whose fault it is.
     pub const fn fault(&self) -> Fault {
         match self {
-            Self::Refused(_) | Self::NoChoice | Self::UnknownHost(_) | Self::NotConnected => {
-                Fault::Peer
-            }
+            Self::NoneUsable
+            | Self::Refused(_)
+            | Self::NoChoice
+            | Self::UnknownHost(_)
+            | Self::NotConnected => Fault::Peer,
             Self::ProxyClosed(_) | Self::NotActivated(_) => Fault::Proxy,
             Self::Unreachable | Self::ProxyUnreachable(_) | Self::TimedOut(_) => Fault::Network,
             Self::NoStreamHosts | Self::Cancelled => Fault::Local,
@@ -112,6 +116,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoStreamHosts => f.write_str("there is no StreamHost to offer"),
+            Self::NoneUsable => f.write_str("the peer offers no StreamHost that may be used here"),
             Self::Refused(error) => write!(f, "bytestream refused: {error}"),
             Self::NoChoice => f.write_str("the answer names no StreamHost"),
             Self::UnknownHost(jid) => write!(f, "the peer uses a StreamHost not offered: {jid}"),

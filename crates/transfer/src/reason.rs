@@ -286,6 +286,12 @@ impl fmt::Display for Reason {
             }),
             Self::Stream(reason) => write!(f, "the stream broke: {reason}; send again"),
             #[cfg(feature = "socks5")]
+            Self::Socks5(reason @ bytestreams_socks5::Reason::NoneUsable) => write!(
+                f,
+                "the SOCKS5 bytestream failed: {reason}; have the peer name a proxy, allow direct \
+                 connections here, or have it sent in band"
+            ),
+            #[cfg(feature = "socks5")]
             Self::Socks5(reason) => write!(
                 f,
                 "the SOCKS5 bytestream failed: {reason}; name another proxy, or send in band"

@@ -40,6 +40,7 @@ fn all() -> Vec<Reason> {
         all.push(Reason::GivenUp);
         for reason in [
             bytestreams_socks5::Reason::NoStreamHosts,
+            bytestreams_socks5::Reason::NoneUsable,
             bytestreams_socks5::Reason::NotConnected,
             bytestreams_socks5::Reason::Unreachable,
             bytestreams_socks5::Reason::NotActivated(Condition::Forbidden.into()),

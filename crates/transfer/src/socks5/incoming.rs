@@ -130,7 +130,7 @@ impl Transfers {
             }
             Err(error) => {
                 self.answer(iq.error(error));
-                let reason = bytestreams_socks5::Reason::NoStreamHosts;
+                let reason = bytestreams_socks5::Reason::NoneUsable;
                 self.wait_in_band(id, Reason::Socks5(reason), now);
             }
         }
