@@ -1,7 +1,8 @@
 //! Connects at a peer's word.
 
 use crate::endpoint::shared::Shared;
-use bytestreams_machine::{ConnectError, DialPolicy, Token, families_in_turn};
+use bytestreams_machine::{ConnectError, DialPolicy, Token};
+use bytestreams_net::{PACE, candidates, connect_error};
 use bytestreams_stanza::StreamHost;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
@@ -10,13 +11,6 @@ use std::io;
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// Addresses of one name that are tried at most.
-const ADDRESSES: usize = 6;
-
-/// How long an address is waited for before the next one of the name is tried beside it
-/// (RFC 8305, section 5).
-const PACE: Duration = Duration::from_millis(250);
 
 /// How long the system may try one address: longer than any machine waits, and an end for a thread.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -102,10 +96,9 @@ fn connect(
     if found.is_empty() {
         return Err(ConnectError::Dns);
     }
-    let permitted = found.into_iter().filter(|addr| policy.permits(addr.ip()));
-    let addrs = families_in_turn(permitted.collect());
+    let addrs = candidates(found, policy);
     std::thread::scope(|scope| {
-        let mut addrs = addrs.into_iter().take(ADDRESSES);
+        let mut addrs = addrs.into_iter();
         let mut running = 0;
         let mut error = ConnectError::Forbidden;
         let result = loop {
@@ -168,7 +161,7 @@ fn resolve(
 }
 
 fn call(addr: SocketAddr, calls: &Calls) -> Result<TcpStream, ConnectError> {
-    let stream = try_call(addr, calls).map_err(|error| reason(&error))?;
+    let stream = try_call(addr, calls).map_err(|error| connect_error(&error))?;
     // A free port of this machine, called from that same port, answers itself.
     if stream.local_addr().is_ok_and(|local| local == addr) {
         return Err(ConnectError::Refused);
@@ -189,18 +182,6 @@ fn try_call(addr: SocketAddr, calls: &Calls) -> io::Result<TcpStream> {
     connected?;
     let socket = Arc::into_inner(socket).ok_or(io::ErrorKind::TimedOut)?;
     Ok(socket.into())
-}
-
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "whatever else goes wrong, there is no way to the host"
-)]
-fn reason(error: &io::Error) -> ConnectError {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => ConnectError::Refused,
-        io::ErrorKind::TimedOut => ConnectError::TimedOut,
-        _ => ConnectError::Unreachable,
-    }
 }
 
 #[cfg(test)]

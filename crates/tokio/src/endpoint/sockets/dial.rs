@@ -1,22 +1,15 @@
 //! Connects at a peer's word.
 
-use bytestreams_machine::{ConnectError, DialPolicy, families_in_turn};
+use bytestreams_machine::{ConnectError, DialPolicy};
+use bytestreams_net::{PACE, candidates, connect_error};
 use bytestreams_stanza::StreamHost;
 use core::future::{Future, poll_fn};
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
-use std::io;
 use std::net::SocketAddr;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
-
-/// Addresses of one name that are tried at most.
-const ADDRESSES: usize = 6;
-
-/// How long an address is waited for before the next one of the name is tried beside it
-/// (RFC 8305, section 5).
-const PACE: Duration = Duration::from_millis(250);
 
 /// How long it may all take: longer than any machine waits, and less than the system tries.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -44,10 +37,7 @@ async fn attempt(host: StreamHost, policy: DialPolicy) -> Result<TcpStream, Conn
     if found.is_empty() {
         return Err(ConnectError::Dns);
     }
-    let permitted = found.into_iter().filter(|addr| policy.permits(addr.ip()));
-    let mut addrs = families_in_turn(permitted.collect())
-        .into_iter()
-        .take(ADDRESSES);
+    let mut addrs = candidates(found, &policy).into_iter();
     let mut calls = Calls::default();
     let mut error = ConnectError::Forbidden;
     loop {
@@ -99,7 +89,7 @@ impl Calls {
 
 async fn call(addr: SocketAddr) -> Result<TcpStream, ConnectError> {
     let stream = TcpStream::connect(addr).await;
-    let stream = stream.map_err(|error| reason(&error))?;
+    let stream = stream.map_err(|error| connect_error(&error))?;
     // A free port of this machine, called from that same port, answers itself.
     if stream.local_addr().is_ok_and(|local| local == addr) {
         return Err(ConnectError::Refused);
@@ -108,18 +98,6 @@ async fn call(addr: SocketAddr) -> Result<TcpStream, ConnectError> {
         .set_nodelay(true)
         .map_err(|_| ConnectError::Unreachable)?;
     Ok(stream)
-}
-
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "whatever else goes wrong, there is no way to the host"
-)]
-fn reason(error: &io::Error) -> ConnectError {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => ConnectError::Refused,
-        io::ErrorKind::TimedOut => ConnectError::TimedOut,
-        _ => ConnectError::Unreachable,
-    }
 }
 
 #[cfg(test)]
