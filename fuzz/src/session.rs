@@ -165,7 +165,7 @@ impl App for Talk {
             && let Some(session) = &machine.session
         {
             let (peer, sid) = (session.peer().clone(), session.sid().clone());
-            machine.strays.remember(peer, sid, cx.now);
+            machine.strays.remember(peer, sid, 0, cx.now);
         }
     }
 

@@ -66,4 +66,4 @@ mod window;
 pub use config::{Config, WindowPolicy};
 pub use event::{Blocked, Event, Fault, Reason, Step};
 pub use session::Session;
-pub use strays::Strays;
+pub use strays::{Past, Strays};

@@ -32,6 +32,17 @@ struct Ended {
     /// The number of the block that was next, where that is known.
     expected: Option<u16>,
     failed: bool,
+    mark: u32,
+}
+
+/// How a stream ended lately.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Past {
+    /// What it was remembered with.
+    pub mark: u32,
+    /// It had a session, which was closed as it should be.
+    pub closed: bool,
 }
 
 impl Strays {
@@ -59,26 +70,29 @@ impl Strays {
         }
     }
 
-    /// Remembers a stream that ended, of which no session is at hand.
-    pub fn remember(&mut self, peer: Jid, sid: Sid, now: Instant) {
+    /// Remembers a stream that ended, of which no session is at hand. By the mark a caller knows
+    /// again what began it.
+    pub fn remember(&mut self, peer: Jid, sid: Sid, mark: u32, now: Instant) {
         self.push(Ended {
             peer,
             sid,
             at: now,
             expected: None,
             failed: false,
+            mark,
         });
     }
 
     /// Remembers the stream of a session that ended, how it did, and which blocks it took: only these
     /// can be repetitions.
-    pub fn remember_session(&mut self, session: &Session, now: Instant) {
+    pub fn remember_session(&mut self, session: &Session, mark: u32, now: Instant) {
         self.push(Ended {
             peer: session.peer().clone(),
             sid: session.sid().clone(),
             at: now,
             expected: Some(session.expected()),
             failed: session.failed(),
+            mark,
         });
     }
 
@@ -98,6 +112,14 @@ impl Strays {
     /// Says whether a stream ended lately.
     pub fn remembers(&self, peer: &Jid, sid: &Sid, now: Instant) -> bool {
         self.find(peer, sid, now).is_some()
+    }
+
+    /// How a stream ended, where it did lately.
+    pub fn past(&self, peer: &Jid, sid: &Sid, now: Instant) -> Option<Past> {
+        self.find(peer, sid, now).map(|ended| Past {
+            mark: ended.mark,
+            closed: ended.expected.is_some() && !ended.failed,
+        })
     }
 
     fn find(&self, peer: &Jid, sid: &Sid, now: Instant) -> Option<&Ended> {

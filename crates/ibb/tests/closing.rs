@@ -388,13 +388,13 @@ fn an_unknown_sid_is_item_not_found() {
 #[test]
 fn a_late_close_of_a_stream_that_ended_is_answered_with_a_result() {
     let mut strays = Strays::new();
-    strays.remember(romeo(), sid(), at(0));
+    strays.remember(romeo(), sid(), 0, at(0));
     assert_eq!(stray(&mut strays, close("1"), 59_999), "result 1");
     assert_eq!(
         stray(&mut strays, close("2"), 60_000),
         "item-not-found cancel 2"
     );
-    strays.remember(juliet(), sid(), at(60_000));
+    strays.remember(juliet(), sid(), 0, at(60_000));
     assert_eq!(
         stray(&mut strays, close("3"), 60_000),
         "item-not-found cancel 3",
@@ -417,7 +417,7 @@ fn a_late_close_of_a_stream_that_failed_is_answered_with_an_error() {
         }
         assert!(end.session.is_closed());
         let mut strays = Strays::new();
-        strays.remember_session(&end.session, at(0));
+        strays.remember_session(&end.session, 0, at(0));
         assert_eq!(
             stray(&mut strays, close("3"), 1),
             "item-not-found cancel 3",
@@ -433,7 +433,7 @@ fn the_late_repetition_of_a_message_is_not_answered() {
     end.gets(message(Some("1"), 0, b"x"), at(0));
     end.abort(at(0));
     let mut strays = Strays::new();
-    strays.remember_session(&end.session, at(0));
+    strays.remember_session(&end.session, 0, at(0));
     let mut late = message(Some("1"), 0, b"x");
     late.set_from(Some(romeo()));
     assert_eq!(strays.handle_input(Input::Stanza(late), at(1)), None);
@@ -453,10 +453,10 @@ fn the_late_repetition_of_a_message_is_not_answered() {
 #[test]
 fn no_more_than_256_ended_streams_are_remembered() {
     let mut strays = Strays::new();
-    strays.remember(romeo(), sid(), at(0));
+    strays.remember(romeo(), sid(), 0, at(0));
     for i in 0..256 {
         let sid = bytestreams_stanza::Sid::new(&format!("s{i}")).expect("a sid");
-        strays.remember(romeo(), sid, at(0));
+        strays.remember(romeo(), sid, 0, at(0));
     }
     assert!(!strays.remembers(&romeo(), &sid(), at(0)));
     let first = bytestreams_stanza::Sid::new("s0").expect("a sid");

@@ -156,7 +156,7 @@ fn as_many_ended_streams_are_remembered_as_there_is_room_for() {
         let mut strays = Strays::with_most(most);
         for i in 0..3 {
             let sid = Sid::new(&format!("s{i}")).expect("a sid");
-            strays.remember(romeo(), sid, at(0));
+            strays.remember(romeo(), sid, 0, at(0));
         }
         let remembered = (0..3).filter(|i| {
             let sid = Sid::new(&format!("s{i}")).expect("a sid");

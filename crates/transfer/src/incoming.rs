@@ -1,6 +1,6 @@
 //! What peers start: offers and streams, and the answers to them.
 
-use crate::transfer::{Choices, DECISION, Stage, Transfer, part, stream_ids};
+use crate::transfer::{Choices, DECISION, Stage, Transfer, mark, part, stream_ids};
 use crate::{CommandError, Event, Method, Reason, Side, Step, TransferId, Transfers};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -8,7 +8,7 @@ use bytestreams_ibb::{Session, refusal};
 use bytestreams_machine::Instant;
 use bytestreams_si::{Answer, Methods};
 use bytestreams_stanza::{
-    Condition, File, Iq, IqBody, Jid, Open, Payload, Range, Sid, StanzaError,
+    Condition, File, Id, Iq, IqBody, Jid, Open, Payload, Range, Sid, StanzaError,
 };
 use core::time::Duration;
 
@@ -159,8 +159,7 @@ impl Transfers {
             }
             return;
         }
-        // One that was repeated after its transfer had ended.
-        if self.strays.remembers(&from, &sid, now) {
+        if self.was_taken(&from, &sid, &iq.id, now) {
             return self.answer(iq.error(Condition::Conflict));
         }
         if !self.has_room(&from) {
@@ -180,6 +179,20 @@ impl Transfers {
         self.live.insert(Transfer::new(id, from, sid, stage));
         self.tell(event);
         self.touch(id, now);
+    }
+
+    /// Says whether this very request began a stream that ended lately, or one of ours had that name.
+    fn was_taken(&self, from: &Jid, sid: &Sid, id: &Id, now: Instant) -> bool {
+        let past = self.strays.past(from, sid, now);
+        past.is_some_and(|past| past.mark == 0 || past.mark == mark(id))
+    }
+
+    /// Says whether a stream that nobody announced has the name of one that ended lately, which may
+    /// still be meant by it. Where that was closed as it should be the name is free: there are pages
+    /// that have one for all their streams.
+    pub(crate) fn is_of_the_past(&self, from: &Jid, sid: &Sid, id: &Id, now: Instant) -> bool {
+        let past = self.strays.past(from, sid, now);
+        past.is_some_and(|past| !past.closed) || self.was_taken(from, sid, id, now)
     }
 
     /// Takes an `<open/>` (XEP-0047, section 2.1): for what was accepted, or for a stream that
@@ -210,7 +223,7 @@ impl Transfers {
             return;
         }
         let wanted = self.config.allow_unannounced && self.config.methods.contains(&Method::Ibb);
-        if !wanted || self.strays.remembers(from, &open.sid, now) {
+        if !wanted || self.is_of_the_past(from, &open.sid, &iq.id, now) {
             return self.answer(iq.error(refusal::not_acceptable()));
         }
         if !self.has_room(from) {

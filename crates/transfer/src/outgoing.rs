@@ -339,7 +339,7 @@ impl Transfers {
         let peer = transfer.peer.clone();
         let stage = Stage::Probing(now + PATIENCE);
         if let Stage::InBand(old) = core::mem::replace(&mut transfer.stage, stage) {
-            self.strays.remember_session(&old, now);
+            self.strays.remember_session(&old, 0, now);
         }
         let mut ids = request_ids(id, &sid);
         self.live.rename(id, peer, sid);

@@ -210,8 +210,9 @@ impl Transfers {
     fn closed(&mut self, id: TransferId, now: Instant) {
         if let Some(transfer) = self.live.get_mut(id) {
             transfer.closed = true;
+            let mark = transfer.mark;
             if let Some(session) = transfer.session() {
-                self.strays.remember_session(session, now);
+                self.strays.remember_session(session, mark, now);
             }
         }
     }

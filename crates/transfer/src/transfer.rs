@@ -9,7 +9,7 @@ use alloc::string::String;
 use bytestreams_ibb::Session;
 use bytestreams_machine::{Entropy, Ids, Instant, Machine};
 use bytestreams_si::{Answer, Offer, Proposal};
-use bytestreams_stanza::{Carrier, Iq, Jid, Range, Sid};
+use bytestreams_stanza::{Carrier, Id, Iq, Jid, Range, Sid};
 use core::num::NonZeroU16;
 use core::time::Duration;
 
@@ -20,6 +20,8 @@ pub(crate) struct Transfer {
     /// The other end, as it was asked, and then as its first answer was stamped.
     pub(crate) peer: Jid,
     pub(crate) sid: Sid,
+    /// By which the peer's request is known that began it.
+    pub(crate) mark: u32,
     pub(crate) stage: Stage,
     /// When it comes up in the agenda.
     pub(crate) booked: Booked,
@@ -156,6 +158,27 @@ pub(crate) enum Stage {
     Over,
 }
 
+impl Stage {
+    fn mark(&self) -> u32 {
+        if let Self::Offered(answer, _) = self {
+            mark(answer.id())
+        } else if let Self::Asked(iq, _) = self {
+            mark(&iq.id)
+        } else {
+            0
+        }
+    }
+}
+
+/// A short form of a request's id: not 0, which stands for none.
+pub(crate) fn mark(id: &Id) -> u32 {
+    let octets = id.as_str().bytes();
+    // FNV-1a.
+    octets.fold(0x811c_9dc5_u32, |hash, octet| {
+        (hash ^ u32::from(octet)).wrapping_mul(0x0100_0193)
+    }) | 1
+}
+
 impl Transfer {
     #[inline(never)]
     pub(crate) fn new(id: TransferId, peer: Jid, sid: Sid, stage: Stage) -> Self {
@@ -163,6 +186,7 @@ impl Transfer {
             id,
             peer,
             sid,
+            mark: stage.mark(),
             stage,
             booked: Booked::NONE,
             method: Method::Ibb,

@@ -250,6 +250,7 @@ impl Transfers {
         };
         let mut closing = false;
         let refusal = outcome.as_ref().err().and_then(|r| r.to_sender(transfer));
+        let mark = transfer.mark;
         let stage = core::mem::replace(&mut transfer.stage, Stage::Over);
         if let Stage::Socks5(phase) = stage {
             self.abandon(id, *phase, now);
@@ -264,7 +265,7 @@ impl Transfers {
                 }
             }
             if session.is_closed() {
-                self.strays.remember_session(&session, now);
+                self.strays.remember_session(&session, mark, now);
             } else if let Some(transfer) = self.live.get_mut(id) {
                 transfer.stage = Stage::Closing(session);
                 closing = true;
@@ -293,9 +294,10 @@ impl Transfers {
         let (peer, sid) = (&transfer.peer, &transfer.sid);
         if let Stage::Closing(session) = &transfer.stage {
             self.closing -= 1;
-            self.strays.remember_session(session, now);
+            self.strays.remember_session(session, transfer.mark, now);
         } else if had && !self.strays.remembers(peer, sid, now) {
-            self.strays.remember(peer.clone(), sid.clone(), now);
+            self.strays
+                .remember(peer.clone(), sid.clone(), transfer.mark, now);
         }
         let live = self.live.iter();
         self.agenda

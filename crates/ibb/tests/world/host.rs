@@ -57,7 +57,7 @@ impl Host {
     /// Drops a stream that is over.
     pub(crate) fn end(&mut self, now: Instant) {
         if let Some(session) = self.session.take() {
-            self.strays.remember_session(&session, now);
+            self.strays.remember_session(&session, 0, now);
         }
     }
 }

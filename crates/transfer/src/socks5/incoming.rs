@@ -42,7 +42,7 @@ impl Transfers {
             self.queried_again(id, &iq, now);
             return None;
         }
-        if !self.config.allow_unannounced || self.strays.remembers(&from, &sid, now) {
+        if !self.config.allow_unannounced || self.is_of_the_past(&from, &sid, &iq.id, now) {
             self.answer(iq.error(refusal::not_acceptable()));
             return None;
         }

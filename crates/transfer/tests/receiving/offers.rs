@@ -215,6 +215,9 @@ fn a_stream_that_was_accepted_and_cancelled_is_not_taken_for_an_unannounced_one(
     let repeated = ask(&mut solo, PEER, "o1", offer_of("s1", file(1), &[ns::IBB]));
     assert_eq!(condition(&repeated), Condition::Conflict);
     assert_eq!(solo.take_events(), []);
+    // Another request is another file, whatever its stream is called.
+    solo.set(PEER, "o3", offer_of("s1", file(1), &[ns::IBB]));
+    offered(&mut solo);
 }
 
 #[test]

@@ -182,6 +182,31 @@ fn a_sender_that_forgets_to_close_has_sent_its_file() {
     }
 }
 
+/// Some pages have one sid for all their streams.
+#[test]
+fn the_sid_of_a_stream_that_was_closed_as_it_should_be_may_be_had_again() {
+    let mut solo = Solo::open_to_strangers();
+    for turn in 0..3 {
+        let open_id = format!("o{turn}");
+        solo.set(PEER, &open_id, open("s1", 4096));
+        let id = offered(&mut solo);
+        solo.accept(id);
+        assert_eq!(solo.take_iq().id.as_str(), open_id);
+        solo.take_events();
+        let block = octets(10 + turn);
+        solo.set(PEER, &format!("d{turn}"), data("s1", 0, &block));
+        assert_eq!(take(&mut solo, id), block);
+        solo.set(PEER, &format!("c{turn}"), close("s1"));
+        solo.take_events();
+        solo.complete(id);
+        solo.take_stanzas();
+        assert_eq!(solo.take_event(), Event::Done { id });
+        // Repeated after the peer resumed its connection.
+        let repeated = ask(&mut solo, PEER, &open_id, open("s1", 4096));
+        assert_eq!(condition(&repeated), Condition::NotAcceptable);
+    }
+}
+
 /// The photo of a blog about XEP-0047: a bare `<open/>`, blocks by message between bare addresses,
 /// a close.
 #[test]
