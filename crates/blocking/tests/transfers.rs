@@ -456,6 +456,28 @@ fn a_stream_that_is_dropped_breaks_the_other_end() {
     });
 }
 
+/// What goes by a socket does so after the peer has closed the link, until that is closed here too.
+#[test]
+fn a_link_that_the_peer_closes_leaves_sockets_alone() {
+    soon(|| {
+        let mut pair = Pair::new(&by(Method::Socks5));
+        let transfer = pair.a.open(jid(B), Options::default());
+        let to_b = &mut pair.to_b;
+        let (mut ours, mut theirs) = std::thread::scope(|scope| {
+            let theirs = scope.spawn(|| stream(to_b.next()));
+            let ours = transfer.into_stream().expect("a stream");
+            (ours, theirs.join().expect("no panic"))
+        });
+        pair.b.close();
+        assert_eq!(theirs.transfer().failure(), Some(Reason::LinkLost));
+        assert!(pair.to_a.next().is_none());
+        assert!(pair.a.others().next().is_none());
+        assert_eq!(ours.transfer().failure(), None);
+        pair.a.close();
+        assert_eq!(ours.transfer().failure(), Some(Reason::LinkLost));
+    });
+}
+
 /// The receiver's verdict reaches the sender, whose octets were all taken.
 #[test]
 fn a_file_whose_hash_is_another_fails_at_both_ends() {

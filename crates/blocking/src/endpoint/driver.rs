@@ -63,7 +63,7 @@ impl Shared {
     /// Turns the crank until there is nothing more to carry out, or no room for it.
     fn crank(self: &Arc<Self>, locked: &mut Locked<'_>) {
         let (state, calls) = locked.parts();
-        if state.has_ended() {
+        if let LinkState::Ended(_) = state.link {
             return;
         }
         let now = self.now();
@@ -134,6 +134,7 @@ impl Shared {
         }
         for event in events.drain(..) {
             if let Event::LinkLost = event {
+                state.silent = true;
                 self.give_up(state, calls, LinkError::Silent);
             }
             again |= state.dispatch(event, now, calls);
@@ -152,14 +153,17 @@ impl Shared {
         if !matches!(state.link, LinkState::Up | LinkState::Closing) {
             return;
         }
+        let in_order = matches!(state.failed, Some(LinkError::Closed));
         state.failed.get_or_insert(error);
         state.link = LinkState::Lingering;
         state.said_all = true;
         state.outlet.clear();
+        state.part(in_order, self.now(), calls);
         // The thread that reads learns it by this.
         let _ = self.socket.shutdown(Shutdown::Both);
         calls.writer = true;
         calls.input = true;
+        calls.news = true;
     }
 
     /// Ends everything with the link.
@@ -184,7 +188,7 @@ impl Shared {
     pub(super) fn until_wanted(&self) -> Option<Locked<'_>> {
         let mut state = self.lock();
         loop {
-            if let LinkState::Lingering | LinkState::Ended(_) = state.link {
+            if state.is_gone() {
                 return None;
             }
             if state.stack.machine.wants_input() {
@@ -293,7 +297,7 @@ pub(super) fn write(shared: &Arc<Shared>) {
                 }
                 due = Some(due.map_or(left, |due| due.min(left)));
             }
-            LinkState::Lingering if state.is_ending() => {}
+            LinkState::Lingering if state.goes_on() => {}
             LinkState::Lingering => {
                 shared.end(&mut state);
                 return;

@@ -161,14 +161,14 @@ impl Endpoint {
     /// Closes the link in order, once everything that waits is written, and answers why it has ended
     /// when it is down and every thread with it: for a peer that reads nothing it waits 5 s, and 2 s for
     /// the peer's own end of the stream. Transfers that are not over fail, with
-    /// [`bytestreams_transfer::Reason::LinkLost`] on both sides; cancel them first to have the peer told.
+    /// [`bytestreams_transfer::Reason::LinkLost`]; cancel them first to have the peer told.
     /// One whose octets are all out by a socket of its own is waited for.
     pub fn close(&self) -> Arc<LinkError> {
         self.running.close();
         self.closed()
     }
 
-    /// Waits until the link has ended; answers why.
+    /// Waits until the link has ended, and what goes by sockets without it; answers why.
     pub fn closed(&self) -> Arc<LinkError> {
         let mut state = self.shared().lock();
         loop {
@@ -182,11 +182,14 @@ impl Endpoint {
 
 impl Running {
     fn close(&self) {
-        self.shared.act(|state, _| {
-            if state.is_up() {
-                state.link = LinkState::Closing;
-            }
-        });
+        let mut locked = self.shared.lock();
+        let (state, calls) = locked.parts();
+        match state.link {
+            LinkState::Up => state.link = LinkState::Closing,
+            LinkState::Lingering => state.part(false, self.shared.now(), calls),
+            LinkState::Closing | LinkState::Ended(_) => {}
+        }
+        drop(self.shared.drive(locked));
         self.shared.threads.join();
     }
 }
@@ -213,7 +216,7 @@ impl Iterator for Others {
             if let Some(stanza) = state.others.queue.pop_front() {
                 return Some(stanza);
             }
-            if state.has_ended() {
+            if state.is_gone() {
                 return None;
             }
             state = state.wait_for_news();

@@ -30,7 +30,7 @@ impl Iterator for Offers {
             if let Some(proposal) = state.offers.queue.pop_front() {
                 return Some(Offer::new(&self.shared, proposal));
             }
-            if state.has_ended() {
+            if state.is_gone() {
                 return None;
             }
             state = state.wait_for_news();

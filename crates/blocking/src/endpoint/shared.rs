@@ -54,6 +54,8 @@ pub(crate) struct State {
     pub(crate) said_all: bool,
     /// Nothing more is read from the link.
     pub(crate) heard_all: bool,
+    /// The machine has heard nothing for too long.
+    pub(crate) silent: bool,
     /// What the thread that writes waits for, while it does: `None` within is for ever.
     pub(crate) armed: Option<Option<Instant>>,
     /// Threads that wait until the machine wants input.
@@ -70,7 +72,7 @@ pub(crate) enum LinkState {
     Up,
     /// It is to be ended in order.
     Closing,
-    /// It is gone; transfers whose octets are all out wait for the end of their sockets.
+    /// It is gone; transfers that need it no more go on.
     Lingering,
     Ended(Arc<LinkError>),
 }
@@ -136,6 +138,7 @@ impl Shared {
                 failed: None,
                 said_all: false,
                 heard_all: false,
+                silent: false,
                 armed: None,
                 held: 0,
                 listening: 0,
@@ -175,13 +178,32 @@ impl State {
         matches!(self.link, LinkState::Up)
     }
 
-    pub(crate) fn has_ended(&self) -> bool {
-        matches!(self.link, LinkState::Ended(_))
+    /// Says whether nothing comes by the link any more.
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(self.link, LinkState::Lingering | LinkState::Ended(_))
     }
 
-    /// Says whether a transfer waits for nothing but the end of its socket.
-    pub(crate) fn is_ending(&self) -> bool {
-        self.slots.values().any(Slot::is_ending)
+    /// Takes note that the link is gone. Transfers whose octets are all out go on without it, and
+    /// where the peer ended it in order, all that go by a socket: it may have done its part.
+    pub(crate) fn part(&mut self, in_order: bool, now: Instant, calls: &mut Calls<'_>) {
+        for (&id, slot) in &mut self.slots {
+            let goes_on = slot.is_ending() || in_order && slot.is_by_socket();
+            if !slot.is_over() && !goes_on {
+                let reason = self.stack.machine.loss(id);
+                slot.own.leash = None;
+                slot.take_note(Event::Failed { id, reason });
+                slot.own.call(calls);
+                // It is over for the application, whatever comes of that.
+                let _ = self.stack.machine.cancel(id, now);
+            }
+        }
+        self.slots
+            .retain(|_, slot| !(slot.own.alone && slot.is_over()));
+    }
+
+    /// Says whether a transfer goes on without the link.
+    pub(crate) fn goes_on(&self) -> bool {
+        !self.silent && self.slots.values().any(|slot| !slot.is_over())
     }
 
     /// Takes note of an event; true when the machine has outputs because of that.
