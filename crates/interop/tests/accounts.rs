@@ -2,7 +2,7 @@
 
 use bytestreams_interop::exchange::{number, online, sent, text};
 use bytestreams_interop::files::{assert_identical, visible};
-use bytestreams_interop::{Cli, EJABBERD, LOGIN, PROSODY, Scratch, Server, Setup, TRANSFER};
+use bytestreams_interop::{Account, Cli, EJABBERD, LOGIN, PROSODY, Scratch, Server, Setup, TRANSFER};
 
 const SIZE: u64 = 300_000;
 
@@ -226,4 +226,34 @@ fn a_login_that_fails_exits_with_4() {
         .args("--once")
         .start()
         .exits(4, LOGIN);
+}
+
+/// What the program says as it is refused.
+fn refusal(receiver: Cli) -> String {
+    let mut receiver = receiver.args("--once").start();
+    let failed = receiver.event("failed", LOGIN);
+    receiver.exits(4, LOGIN);
+    text(&failed, "reason")
+}
+
+#[test]
+fn whoever_is_refused_reads_why() {
+    let scratch = Scratch::default();
+    let receive = |account: &Account| Cli::receive(scratch.inbox()).account(account);
+    for setup in [PROSODY, EJABBERD] {
+        let (plain, tls) = (setup.start(), setup.tls().start());
+        for server in [&plain, &tls] {
+            let romeo = server.account("romeo");
+            let nobody = server.account("nobody");
+            let wrong = receive(&romeo).env("BYTESTREAMS_PASSWORD", "wrong");
+            for refused in [wrong, receive(&nobody)] {
+                let why = refusal(refused);
+                assert!(why.contains("refused the login"), "{why}");
+            }
+        }
+        let untrusting = receive(&tls.account("romeo"))
+            .env("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt");
+        let why = refusal(untrusting);
+        assert!(why.contains("SSL_CERT_FILE"), "{why}");
+    }
 }
