@@ -4,7 +4,7 @@
 //! cargo run --release -p bytestreams-blocking --example speed -- [MIB] [ROUNDS]
 //! ```
 //!
-//! Prints the best of the rounds in band and by SOCKS5, and the ratio.
+//! Prints the medians of the rounds in band and by SOCKS5, and their ratio.
 
 use bytestreams_blocking as threads;
 use bytestreams_tokio as tasks;
@@ -17,16 +17,17 @@ fn main() {
     let mut args = std::env::args()
         .skip(1)
         .map(|arg| arg.parse().expect("a number"));
-    let (mib, rounds) = (args.next().unwrap_or(256), args.next().unwrap_or(3));
+    let (mib, rounds) = (args.next().unwrap_or(256), args.next().unwrap_or(9));
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("file");
     std::fs::write(&file, vec![0x5a; mib << 20]).expect("room for the file");
     for method in [Method::Ibb, Method::Socks5] {
-        let (mut by_threads, mut by_tasks) = (f64::MAX, f64::MAX);
+        let (mut by_threads, mut by_tasks) = (Vec::new(), Vec::new());
         for _ in 0..rounds {
-            by_threads = by_threads.min(on_threads(method, &file, dir.path()));
-            by_tasks = by_tasks.min(on_tokio(method, &file, dir.path()));
+            by_threads.push(on_threads(method, &file, dir.path()));
+            by_tasks.push(on_tokio(method, &file, dir.path()));
         }
+        let (by_threads, by_tasks) = (median(by_threads), median(by_tasks));
         let rate = |seconds: f64| mib as f64 / seconds;
         println!(
             "{method}: threads {:.0} MiB/s, tokio {:.0} MiB/s, ratio {:.2}",
@@ -35,6 +36,11 @@ fn main() {
             by_tasks / by_threads
         );
     }
+}
+
+fn median(mut seconds: Vec<f64>) -> f64 {
+    seconds.sort_by(f64::total_cmp);
+    seconds[seconds.len() / 2]
 }
 
 fn config(method: Method) -> Config {

@@ -19,8 +19,10 @@ use std::io::{self, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
 
-/// The write buffer at which outputs are left in the machine: the backpressure of the link.
-const WRITE_MARK: usize = 64 * 1024;
+/// The write buffer at which outputs are left in the machine: the backpressure of the link. Two of
+/// the largest blocks are written at once: one at a time wakes the peer's thread too often, and
+/// three are more than the system takes at once.
+const WRITE_MARK: usize = 96 * 1024;
 
 /// Stanzas fed to the machine before its outputs are asked for.
 const BATCH: usize = 64;

@@ -236,8 +236,12 @@ impl State {
                 poured = moved;
                 result.is_err() || slot.own.piece.is_empty()
             }
-            // Whoever waits for a piece to be taken hears of it then, unless that takes long.
-            Event::Progress { .. } => slot.own.piece.is_empty() || now >= slot.own.told + OFTEN,
+            // Whoever waits for a piece to be taken, or the end of a socket, hears of it then, unless
+            // that takes long.
+            Event::Progress { .. } => {
+                let idle = slot.own.piece.is_empty() && !slot.is_by_socket();
+                idle || now >= slot.own.told + OFTEN
+            }
             _ => true,
         };
         match &event {
