@@ -2,7 +2,9 @@
 
 use bytestreams_interop::exchange::{number, online, sent, text};
 use bytestreams_interop::files::{assert_identical, visible};
-use bytestreams_interop::{Account, Cli, EJABBERD, LOGIN, PROSODY, Scratch, Server, Setup, TRANSFER};
+use bytestreams_interop::{
+    Account, Cli, EJABBERD, LOGIN, PROSODY, Scratch, Server, Setup, TRANSFER,
+};
 
 const SIZE: u64 = 300_000;
 

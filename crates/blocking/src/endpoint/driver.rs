@@ -155,7 +155,7 @@ impl Shared {
         if !matches!(state.link, LinkState::Up | LinkState::Closing) {
             return;
         }
-        let in_order = matches!(state.failed, Some(LinkError::Closed));
+        let in_order = matches!(state.failed, Some(LinkError::Closed)) && !state.leaving;
         state.failed.get_or_insert(error);
         state.link = LinkState::Lingering;
         state.said_all = true;

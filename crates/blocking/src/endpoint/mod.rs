@@ -184,6 +184,7 @@ impl Running {
     fn close(&self) {
         let mut locked = self.shared.lock();
         let (state, calls) = locked.parts();
+        state.leaving = true;
         match state.link {
             LinkState::Up => state.link = LinkState::Closing,
             LinkState::Lingering => state.part(false, self.shared.now(), calls),

@@ -56,6 +56,8 @@ pub(crate) struct State {
     pub(crate) heard_all: bool,
     /// The machine has heard nothing for too long.
     pub(crate) silent: bool,
+    /// The application has closed the link.
+    pub(crate) leaving: bool,
     /// What the thread that writes waits for, while it does: `None` within is for ever.
     pub(crate) armed: Option<Option<Instant>>,
     /// Threads that wait until the machine wants input.
@@ -139,6 +141,7 @@ impl Shared {
                 said_all: false,
                 heard_all: false,
                 silent: false,
+                leaving: false,
                 armed: None,
                 held: 0,
                 listening: 0,

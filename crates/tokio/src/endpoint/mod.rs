@@ -227,9 +227,9 @@ impl Endpoint {
 
     /// Closes the link in order, once everything that waits is written, and answers when it is
     /// down: for a peer that reads nothing it waits 5 s, and 2 s for the peer's own end of the stream.
-    /// Transfers that are not over fail, with [`bytestreams_transfer::Reason::LinkLost`] on both sides;
-    /// cancel them first to have the peer told. One whose octets are all out by a socket of its own is
-    /// waited for. Dropped, it closes all the same.
+    /// Transfers that are not over fail, with [`bytestreams_transfer::Reason::LinkLost`]; cancel them
+    /// first to have the peer told. One whose octets are all out by a socket of its own is waited for.
+    /// Dropped, it closes all the same.
     pub async fn close(&self) {
         self.shared.act(|state, _| {
             if state.is_up() {
