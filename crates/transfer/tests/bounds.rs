@@ -8,7 +8,7 @@ mod common;
 
 use bytestreams_machine::{Input, Machine};
 use bytestreams_stanza::{Condition, Iq, IqBody, Range, Stanza, ns};
-use bytestreams_transfer::{Config, Event};
+use bytestreams_transfer::{Config, Event, Options, Reason};
 use common::*;
 
 /// Closes a stream that is over, and gives the answer.
@@ -63,4 +63,20 @@ fn strangers_are_not_answered_beyond_the_outputs_that_may_wait() {
     }
     assert_eq!(solo.take_stanzas().len(), 3);
     assert!(solo.transfers().wants_input());
+}
+
+#[test]
+fn too_many_transfers_are_refused_here() {
+    let mut config = Config::default();
+    config.bounds.transfers = 2;
+    let mut solo = Solo::with(config);
+    for n in 0..3 {
+        let now = solo.now;
+        solo.transfers()
+            .offer(jid(PEER), file(1), Options::default(), entropy(n), now);
+    }
+    match solo.take_events().pop() {
+        Some(Event::Failed { reason, .. }) => assert_eq!(reason, Reason::TooMany),
+        other => panic!("no failure: {other:?}"),
+    }
 }

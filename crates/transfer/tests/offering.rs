@@ -586,16 +586,3 @@ fn the_same_entropy_twice_is_refused() {
         }
     );
 }
-
-#[test]
-fn too_many_transfers_are_refused_here() {
-    let mut config = bytestreams_transfer::Config::default();
-    config.bounds.transfers = 2;
-    let mut solo = Solo::with(config);
-    let now = solo.now;
-    for n in 0..3 {
-        solo.transfers()
-            .offer(jid(PEER), file(1), blocks(1), entropy(n), now);
-    }
-    assert_eq!(failure(&mut solo), Reason::TooMany);
-}

@@ -3,7 +3,7 @@
 use super::draft::{AnyDraft, name_of};
 use super::error::ErrorDraft;
 use super::presence::PresenceDraft;
-use super::{Collect, Node, SERVER, Tools, child, payload};
+use super::{Collect, DecodeError, Node, SERVER, Tools, child, payload};
 use crate::base64::{Base64, Base64Error, is_space};
 use crate::intern::Interner;
 use crate::slab::Slab;
@@ -17,7 +17,6 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::convert::Infallible;
-use core::fmt;
 
 /// Makes stanzas of tokens: those of one whole stanza element, then [`Decoder::finish`].
 ///
@@ -48,30 +47,6 @@ pub struct Decoder {
     /// The limit exceeded first.
     exceeded: Option<&'static str>,
 }
-
-/// What a decoder cannot make a stanza of. There is nobody to answer: let it go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum DecodeError {
-    /// The tokens are not those of one whole element.
-    Incomplete,
-    /// The element is no `<iq/>`, `<message/>` or `<presence/>` in a content namespace.
-    NotAStanza,
-    /// The named attribute of the stanza is missing or has no legal value.
-    Malformed(&'static str),
-}
-
-impl fmt::Display for DecodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Incomplete => f.write_str("not the tokens of one whole element"),
-            Self::NotAStanza => f.write_str("not a stanza"),
-            Self::Malformed(name) => write!(f, "the stanza's attribute {name} is missing or bad"),
-        }
-    }
-}
-
-impl core::error::Error for DecodeError {}
 
 /// What is known of the stanza itself.
 #[derive(Debug, Default)]

@@ -8,6 +8,7 @@
 
 #[cfg(feature = "socks5")]
 mod bytestreams;
+mod decode_error;
 mod decoder;
 mod disco;
 mod draft;
@@ -19,7 +20,8 @@ mod server;
 mod si;
 mod stanza;
 
-pub use decoder::{DecodeError, Decoder};
+pub use decode_error::DecodeError;
+pub use decoder::Decoder;
 
 #[cfg(any(feature = "server", feature = "socks5"))]
 use crate::Jid;

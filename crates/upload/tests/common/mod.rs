@@ -14,7 +14,7 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
@@ -87,15 +87,15 @@ impl Running {
 
     /// Waits until nothing but the named files is there; hidden ones are in the way, too.
     pub(crate) async fn holds(&self, names: &[&str]) {
-        let mut there = Vec::new();
-        for _ in 0..3000 {
-            there = list(self.dir.path());
+        let start = Instant::now();
+        loop {
+            let there = list(self.dir.path());
             if there == names {
                 return;
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            assert!(start.elapsed() < LONG, "{there:?} instead of {names:?}");
+            tokio::task::yield_now().await;
         }
-        panic!("{there:?} instead of {names:?}");
     }
 }
 
