@@ -58,17 +58,24 @@ impl Process {
 
     /// Waits for a line of standard output that contains `text`.
     pub fn line(&mut self, text: &str, within: Duration) -> String {
+        self.try_line(text, within).unwrap_or_else(|error| {
+            self.give_up(&format!(
+                "no line with {text:?} within {within:?} ({error})"
+            ))
+        })
+    }
+
+    /// Waits for a line of standard output that contains `text`, which may not come.
+    ///
+    /// # Errors
+    /// Whether the time is over or the output.
+    pub fn try_line(&mut self, text: &str, within: Duration) -> Result<String, RecvTimeoutError> {
         let deadline = Instant::now() + within;
         loop {
-            match self
-                .lines
-                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
-            {
-                Ok(line) if line.contains(text) => return line,
-                Ok(_) => {}
-                Err(error) => self.give_up(&format!(
-                    "no line with {text:?} within {within:?} ({error})"
-                )),
+            let left = deadline.saturating_duration_since(Instant::now());
+            let line = self.lines.recv_timeout(left)?;
+            if line.contains(text) {
+                return Ok(line);
             }
         }
     }

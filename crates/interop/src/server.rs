@@ -19,7 +19,8 @@ pub const SECRET: &str = "secret";
 /// The accounts that every server has.
 pub const USERS: [&str; 3] = ["romeo", "juliet", "mallory"];
 
-const START: Duration = Duration::from_secs(40);
+/// How long a server may take to start, before it is started anew.
+const START: Duration = Duration::from_secs(60);
 
 /// Which server, and how it is set up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +95,7 @@ impl Setup {
 
     /// Starts the server and waits until it takes logins.
     pub fn start(self) -> Server {
-        // Between choosing a free port and binding it, another program may take it.
+        // Another program may take a free port before the server has it, and ejabberd may hang.
         for _ in 0..2 {
             if let Some(server) = Server::try_start(self) {
                 return server;
@@ -203,8 +204,15 @@ impl Server {
     }
 
     fn wait_ready(&mut self, setup: Setup) -> bool {
-        if setup.kind == Kind::Ejabberd {
-            self.process.line("accounts are there", START);
+        // On a busy machine ejabberd once did not come up, and said nothing.
+        if setup.kind == Kind::Ejabberd
+            && let Err(error) = self.process.try_line("accounts are there", START)
+        {
+            eprintln!(
+                "ejabberd does not come up ({error}):\n{}",
+                self.process.log()
+            );
+            return false;
         }
         let deadline = Instant::now() + START;
         loop {
