@@ -95,7 +95,7 @@ impl Setup {
 
     /// Starts the server and waits until it takes logins.
     pub fn start(self) -> Server {
-        // Another program may take a free port before the server has it, and ejabberd may hang.
+        // Between choosing a free port and binding it, another program may take it.
         for _ in 0..2 {
             if let Some(server) = Server::try_start(self) {
                 return server;
@@ -204,7 +204,6 @@ impl Server {
     }
 
     fn wait_ready(&mut self, setup: Setup) -> bool {
-        // On a busy machine ejabberd once did not come up, and said nothing.
         if setup.kind == Kind::Ejabberd
             && let Err(error) = self.process.try_line("accounts are there", START)
         {
@@ -434,6 +433,8 @@ modules:
     );
     let mut start = command(erl);
     start
+        // Spinning while it waits for its disk, on a busy machine it takes half a minute to start.
+        .args(["+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none"])
         .args(["+P", "250000", "-noinput", "-pa"])
         .arg(beams)
         .args(["-mnesia", "dir"])
