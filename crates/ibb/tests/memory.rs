@@ -95,7 +95,8 @@ fn juliet_jid() -> &'static bytestreams_stanza::Jid {
 
 fn steady(config: Config) {
     let mut both = Loop::new(config);
-    for _ in 0..200 {
+    // The adaptive window tries one block at a time for a while.
+    for _ in 0..2000 {
         both.round();
     }
     let before = both.blocks;

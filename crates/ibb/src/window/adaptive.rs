@@ -1,14 +1,15 @@
 //! A window that follows the delay of the path.
 //!
-//! One block goes first, alone: its round trip is that of the empty path. Then the window doubles
-//! a round trip until the delay grows, and from there on is what the path delivers in its own
-//! round trip and [`TARGET`] more: about so much waits in the queues on the way, whoever's they
-//! are. Every [`MEASURE_EVERY`] the flight thins out for a moment, and one block measures the empty
-//! path anew. The ideas are those of LEDBAT (RFC 6817), FAST TCP and BBR.
+//! One block goes first, alone: its round trip is that of the empty path. Then two go, and where
+//! they do not move less, the window doubles a round trip until the delay grows, and from there on
+//! is what the path delivers in its own round trip and [`TARGET`] more: about so much waits in the
+//! queues on the way, whoever's they are. Every [`MEASURE_EVERY`] the flight thins out for a moment,
+//! and one block measures the empty path anew. The ideas are those of LEDBAT (RFC 6817), FAST TCP
+//! and BBR.
 
 use super::Window;
-use super::pace::{Base, Round, micros, volume};
-use super::trials::Trials;
+use super::pace::{Base, Meter, Round, micros, volume};
+use super::trials::{Gain, Trials};
 use bytestreams_machine::Instant;
 use core::time::Duration;
 
@@ -28,6 +29,9 @@ const MEASURE_SOON: Duration = Duration::from_secs(2);
 /// So many blocks go alone at first, or as many as fit into [`ALONE_FOR`], but one at least.
 const ALONE: u8 = 10;
 const ALONE_FOR: Duration = Duration::from_millis(30);
+
+/// So many blocks, two in flight at a time, tell whether they move more than one at a time.
+const GATE: u32 = 6;
 
 /// So many blocks at least tell whether a queue is empty: one of them alone may be late for any
 /// reason.
@@ -77,6 +81,8 @@ pub(super) struct Adaptive {
     alone: u8,
     /// Blocks acknowledged since the window began to open.
     opened: u8,
+    /// What two blocks in flight move, while it is not known whether that is less than one moves.
+    gate: Option<Meter>,
     first: Option<Instant>,
     /// When the window was full last.
     filled: Option<Instant>,
@@ -101,6 +107,7 @@ impl Adaptive {
             steps: 0,
             alone: 0,
             opened: 0,
+            gate: None,
             first: None,
             filled: None,
             acked: Instant::ZERO,
@@ -188,16 +195,17 @@ impl Adaptive {
                 let for_long = self.first.is_some_and(|first| now >= first + ALONE_FOR);
                 if self.alone >= ALONE || for_long {
                     self.trials.alone_over(now);
-                    self.open(2 * self.wire);
+                    self.open(now, true);
                 }
             }
             Phase::Opening => {
                 // What the first block says of the path is known; the second tells how long a
                 // block takes.
                 self.opened = self.opened.saturating_add(1);
-                if excess > self.target() || self.window >= Window::MAX {
+                let open = self.is_open(wire, full, now);
+                if open && (excess > self.target() || self.window >= Window::MAX) {
                     self.phase = Phase::Following;
-                } else if full && self.opened > 1 {
+                } else if open && full && self.opened > 1 {
                     self.window = (self.window + wire).min(Window::MAX);
                 }
             }
@@ -215,10 +223,40 @@ impl Adaptive {
         own.saturating_mul(2).clamp(LEAST_TARGET, TARGET)
     }
 
-    const fn open(&mut self, window: u64) {
+    fn open(&mut self, now: Instant, gated: bool) {
         self.phase = Phase::Opening;
         self.opened = 0;
-        self.window = window;
+        self.gate = gated.then(|| Meter::new(now));
+        self.window = 2 * self.wire;
+    }
+
+    /// Says whether more than two blocks may go: they do once two have not moved less than one.
+    fn is_open(&mut self, wire: u64, full: bool, now: Instant) -> bool {
+        let Some(meter) = &mut self.gate else {
+            return true;
+        };
+        if !full || self.trials.is_single() {
+            *meter = Meter::new(now);
+            return false;
+        }
+        meter.block(wire);
+        let measured = meter.rate(now);
+        let gain = self.trials.gain(measured);
+        let over = match meter.blocks {
+            0 | 1 => false,
+            2 => gain == Gain::Much,
+            GATE.. => true,
+            _ => gain == Gain::Much || gain == Gain::Loss,
+        };
+        if !over {
+            return false;
+        }
+        self.gate = None;
+        let worse = gain == Gain::Loss || gain == Gain::Less;
+        if worse {
+            self.trials.moved_less(measured, now);
+        }
+        !worse
     }
 
     /// A block of this round has been acknowledged: everything before it was, too.
@@ -245,7 +283,8 @@ impl Adaptive {
                 .trials
                 .round(round.full, self.phase == Phase::Following, self.rate, now)
         {
-            self.open(2 * self.wire);
+            // Where one block at a time was tried and moved no more, two need not show it again.
+            self.open(now, self.trials.is_trying());
         }
     }
 

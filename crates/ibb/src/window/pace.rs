@@ -149,10 +149,14 @@ impl Meter {
         self.rounds += 1;
     }
 
+    /// The rate so far.
+    pub(super) fn rate(&self, now: Instant) -> u64 {
+        rate(self.octets, micros(self.since, now))
+    }
+
     /// The rate, once enough was seen of it.
     pub(super) fn verdict(&self, blocks: u32, rounds: u32, now: Instant) -> Option<u64> {
-        let elapsed = micros(self.since, now);
-        (self.blocks >= blocks && self.rounds >= rounds && elapsed >= 20_000)
-            .then(|| rate(self.octets, elapsed))
+        let enough = self.blocks >= blocks && self.rounds >= rounds;
+        (enough && micros(self.since, now) >= 20_000).then(|| self.rate(now))
     }
 }

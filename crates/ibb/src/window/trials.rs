@@ -31,6 +31,15 @@ struct Way {
     single: bool,
 }
 
+/// What two blocks in flight move, beside one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Gain {
+    Much,
+    None,
+    Less,
+    Loss,
+}
+
 #[derive(Clone, Copy, Debug)]
 enum State {
     /// Measures the present way.
@@ -83,6 +92,11 @@ impl Trials {
 
     pub(super) const fn is_single(&self) -> bool {
         self.way.single
+    }
+
+    /// Says whether another way is being tried.
+    pub(super) const fn is_trying(&self) -> bool {
+        !matches!(self.state, State::Settled)
     }
 
     pub(super) const fn chunk(&self) -> u16 {
@@ -140,6 +154,42 @@ impl Trials {
     pub(super) fn acked(&mut self, wire: u64) {
         self.meter.block(wire);
         self.largest = self.largest.max(wire);
+    }
+
+    /// Says what this rate of two blocks in flight is beside that of one; where that is not known
+    /// it is much.
+    pub(super) const fn gain(&self, measured: u64) -> Gain {
+        let alone = self.alone_rate;
+        if self.alone_chunk != self.way.chunk || measured >= alone + alone / 3 {
+            Gain::Much
+        } else if measured >= alone - alone / 10 {
+            Gain::None
+        } else if measured >= alone - alone / 4 {
+            Gain::Less
+        } else {
+            Gain::Loss
+        }
+    }
+
+    /// Takes the rate of two blocks in flight that was less than that of one: whether one moves more
+    /// is tried at once.
+    pub(super) fn moved_less(&mut self, measured: u64, now: Instant) {
+        match self.state {
+            State::Settled if now >= self.count_again => {
+                let single = Way {
+                    single: true,
+                    ..self.way
+                };
+                self.turn(single, measured, now);
+            }
+            State::Turning { from, before, .. } | State::Trying { from, before }
+                if from.single && !self.way.single =>
+            {
+                self.meter = Meter::new(now);
+                self.judge(from, before, measured, now);
+            }
+            State::Settled | State::Turning { .. } | State::Trying { .. } => {}
+        }
     }
 
     /// Takes the end of a round trip. Answers whether many blocks go again after one at a time.
@@ -259,11 +309,11 @@ impl Trials {
     fn judge(&mut self, from: Way, before: u64, measured: u64, now: Instant) -> bool {
         let tried = self.way;
         self.state = State::Settled;
-        if tried.single {
+        let much_more = measured > before + before / 20;
+        if tried.single && (much_more || tried.chunk == self.alone_chunk) {
             self.alone_rate = measured;
             self.alone_chunk = tried.chunk;
         }
-        let much_more = measured > before + before / 20;
         if tried.chunk == from.chunk {
             // One block against many.
             if much_more {
