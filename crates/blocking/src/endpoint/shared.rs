@@ -96,8 +96,8 @@ pub(crate) struct Hold {
     pub(crate) changed: Arc<Condvar>,
     /// Someone does.
     pub(crate) waiting: bool,
-    /// When it was last told how far the transfer is.
-    told: Instant,
+    /// When it was last told how far the transfer is, once it was.
+    told: Option<Instant>,
     /// What the application has to say next: whoever turns the crank hands it to the machine.
     pub(crate) piece: Bytes,
     /// Breaks off what the application does with the socket.
@@ -243,7 +243,11 @@ impl State {
             // that takes long.
             Event::Progress { .. } => {
                 let idle = slot.own.piece.is_empty() && !slot.is_by_socket();
-                idle || now >= slot.own.told + OFTEN
+                let due = slot.own.told.is_none_or(|told| now >= told + OFTEN);
+                if idle || due {
+                    slot.own.told = Some(now);
+                }
+                idle || due
             }
             _ => true,
         };
@@ -254,7 +258,6 @@ impl State {
         }
         slot.take_note(event);
         if heard {
-            slot.own.told = now;
             slot.own.call(calls);
         }
         if slot.own.alone && slot.is_over() {
