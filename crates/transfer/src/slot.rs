@@ -140,9 +140,11 @@ impl<W> Slot<W> {
         self.by_socket
     }
 
-    /// Says whether all is written to a socket whose end is still to come.
-    pub const fn is_ending(&self) -> bool {
-        self.ending && !self.over
+    /// Says whether a link that goes leaves the transfer alone: its octets are all out and nothing
+    /// but the end of its socket is waited for, or the peer ended the link `in_order` and they go by
+    /// a socket, for it may have done its part; or it is over.
+    pub const fn outlives_link(&self, in_order: bool) -> bool {
+        self.over || self.ending || in_order && self.by_socket
     }
 
     /// Says whether the peer has sent all.

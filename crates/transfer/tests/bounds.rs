@@ -75,8 +75,5 @@ fn too_many_transfers_are_refused_here() {
         solo.transfers()
             .offer(jid(PEER), file(1), Options::default(), entropy(n), now);
     }
-    match solo.take_events().pop() {
-        Some(Event::Failed { reason, .. }) => assert_eq!(reason, Reason::TooMany),
-        other => panic!("no failure: {other:?}"),
-    }
+    assert_eq!(failure(&mut solo), Reason::TooMany);
 }

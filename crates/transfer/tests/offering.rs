@@ -61,14 +61,6 @@ fn write(solo: &mut Solo, id: TransferId, len: usize) -> Vec<Iq> {
     solo.take_stanzas().iter().map(iq).cloned().collect()
 }
 
-#[track_caller]
-fn failure(solo: &mut Solo) -> Reason {
-    match solo.take_events().pop() {
-        Some(Event::Failed { reason, .. }) => reason,
-        other => panic!("no failure: {other:?}"),
-    }
-}
-
 #[test]
 fn the_peer_is_asked_what_it_can_do_and_offered_the_file_at_once() {
     let mut solo = Solo::new();

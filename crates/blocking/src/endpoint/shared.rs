@@ -186,12 +186,10 @@ impl State {
         matches!(self.link, LinkState::Lingering | LinkState::Ended(_))
     }
 
-    /// Takes note that the link is gone. Transfers whose octets are all out go on without it, and
-    /// where the peer ended it in order, all that go by a socket: it may have done its part.
+    /// Takes note that the link is gone, and fails the transfers that do not outlive it.
     pub(crate) fn part(&mut self, in_order: bool, now: Instant, calls: &mut Calls<'_>) {
         for (&id, slot) in &mut self.slots {
-            let goes_on = slot.is_ending() || in_order && slot.is_by_socket();
-            if !slot.is_over() && !goes_on {
+            if !slot.outlives_link(in_order) {
                 let reason = self.stack.machine.loss(id);
                 slot.own.leash = None;
                 slot.take_note(Event::Failed { id, reason });

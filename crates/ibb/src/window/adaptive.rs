@@ -252,7 +252,7 @@ impl Adaptive {
             return false;
         }
         self.gate = None;
-        let worse = gain == Gain::Loss || gain == Gain::Less;
+        let worse = gain <= Gain::Less;
         if worse {
             self.trials.moved_less(measured, now);
         }

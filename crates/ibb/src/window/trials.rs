@@ -31,13 +31,13 @@ struct Way {
     single: bool,
 }
 
-/// What two blocks in flight move, beside one.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// What many blocks in flight move, or two, beside one.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub(super) enum Gain {
-    Much,
-    None,
-    Less,
     Loss,
+    Less,
+    None,
+    Much,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -156,7 +156,7 @@ impl Trials {
         self.largest = self.largest.max(wire);
     }
 
-    /// Says what this rate of two blocks in flight is beside that of one; where that is not known
+    /// Says what this rate of several blocks in flight is beside that of one; where that is not known
     /// it is much.
     pub(super) const fn gain(&self, measured: u64) -> Gain {
         let alone = self.alone_rate;
@@ -175,12 +175,8 @@ impl Trials {
     /// is tried at once.
     pub(super) fn moved_less(&mut self, measured: u64, now: Instant) {
         match self.state {
-            State::Settled if now >= self.count_again => {
-                let single = Way {
-                    single: true,
-                    ..self.way
-                };
-                self.turn(single, measured, now);
+            State::Settled => {
+                self.try_single(measured, now);
             }
             State::Turning { from, before, .. } | State::Trying { from, before }
                 if from.single && !self.way.single =>
@@ -188,7 +184,7 @@ impl Trials {
                 self.meter = Meter::new(now);
                 self.judge(from, before, measured, now);
             }
-            State::Settled | State::Turning { .. } | State::Trying { .. } => {}
+            State::Turning { .. } | State::Trying { .. } => {}
         }
     }
 
@@ -268,14 +264,8 @@ impl Trials {
             };
             return self.turn(many, measured, now);
         }
-        let alone_moves_more =
-            self.alone_chunk == self.way.chunk && measured < self.alone_rate - self.alone_rate / 10;
-        if !self.way.single && alone_moves_more && now >= self.count_again {
-            let single = Way {
-                single: true,
-                ..self.way
-            };
-            return self.turn(single, measured, now);
+        if self.try_single(measured, now) {
+            return false;
         }
         let larger = self.larger();
         let wire = u64::from(larger) * 4 / 3;
@@ -291,6 +281,20 @@ impl Trials {
             return self.turn(larger, measured, now);
         }
         false
+    }
+
+    /// Tries one block at a time where that seems to move more; says whether it does.
+    fn try_single(&mut self, measured: u64, now: Instant) -> bool {
+        let tries =
+            !self.way.single && self.gain(measured) <= Gain::Less && now >= self.count_again;
+        if tries {
+            let single = Way {
+                single: true,
+                ..self.way
+            };
+            self.turn(single, measured, now);
+        }
+        tries
     }
 
     fn turn(&mut self, way: Way, before: u64, now: Instant) -> bool {

@@ -207,8 +207,8 @@ impl State {
         self.slots.values().any(|slot| !slot.is_over())
     }
 
-    /// Takes note that the link is gone. Transfers whose octets are all out go on without it, and
-    /// where the peer ended it in order, all that go by a socket: it may have done its part.
+    /// Takes note that the link is gone, and fails the transfers that do not outlive it. Whom to wake
+    /// goes into `wakes`.
     pub(crate) fn part(
         &mut self,
         error: LinkError,
@@ -217,8 +217,7 @@ impl State {
         wakes: &mut Vec<Waker>,
     ) {
         for (&id, slot) in &mut self.slots {
-            let goes_on = slot.is_ending() || in_order && slot.is_by_socket();
-            if !slot.is_over() && !goes_on {
+            if !slot.outlives_link(in_order) {
                 let reason = self.stack.machine.loss(id);
                 take_note(slot, Event::Failed { id, reason }, wakes);
                 // It is over for the application, whatever comes of that.

@@ -9,7 +9,7 @@ use bytestreams_stanza::{
     Carrier, Close, Condition, Data, DiscoInfo, Field, FieldType, File, Form, FormType, Id,
     Identity, Iq, IqBody, Jid, Open, Payload, Range, Si, Sid, Stanza, StanzaError, ns,
 };
-use bytestreams_transfer::{Config, Event, Method, Options, TransferId, Transfers};
+use bytestreams_transfer::{Config, Event, Method, Options, Reason, TransferId, Transfers};
 use core::time::Duration;
 
 pub(crate) const ME: &str = "romeo@montague.lit/orchard";
@@ -431,5 +431,14 @@ impl Pair {
             _ => None,
         });
         offered.unwrap_or_else(|| panic!("no offer: {events:#?}"))
+    }
+}
+
+/// Takes the events, the last of which must be a failure.
+#[track_caller]
+pub(crate) fn failure(solo: &mut Solo) -> Reason {
+    match solo.take_events().pop() {
+        Some(Event::Failed { reason, .. }) => reason,
+        other => panic!("no failure: {other:?}"),
     }
 }

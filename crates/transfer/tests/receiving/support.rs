@@ -2,7 +2,7 @@
 
 use crate::common::*;
 use bytestreams_stanza::{Iq, Payload, Stanza, ns};
-use bytestreams_transfer::{Event, Reason, TransferId};
+use bytestreams_transfer::{Event, TransferId};
 
 pub(crate) fn offered(solo: &mut Solo) -> TransferId {
     match solo.take_event() {
@@ -32,14 +32,6 @@ pub(crate) fn take(solo: &mut Solo, id: TransferId) -> Vec<u8> {
     }
     solo.drain();
     came
-}
-
-#[track_caller]
-pub(crate) fn failure(solo: &mut Solo) -> Reason {
-    match solo.take_events().pop() {
-        Some(Event::Failed { reason, .. }) => reason,
-        other => panic!("no failure: {other:?}"),
-    }
 }
 
 /// Gives a set and takes the answer to it.
